@@ -1,2 +1,7 @@
 //! MMIO bus and device models. A device sees an offset, never an address, never KVM.
 #![forbid(unsafe_code)]
+
+pub mod bus;
+pub mod irq;
+pub mod pl011;
+pub mod rtc;

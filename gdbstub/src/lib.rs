@@ -1,2 +1,37 @@
-//! GDB Remote Serial Protocol, sans-IO: bytes in, bytes out, a [`Target`] in between.
+//! GDB Remote Serial Protocol (RSP), sans-IO: bytes in, bytes out, a [`Target`] in between.
+//!
+//! ```text
+//! bytes -> packet::Decoder -> Command::parse -> Session -> Target
+//!                                                  |
+//! bytes <- packet::encode  <-      Reply      <----+
+//! ```
+//!
+//! Whoever owns the socket feeds what it read to [`Session::receive`], tells [`Session::stopped`]
+//! when the target stops, and writes out what either appended. The crate knows no socket, no
+//! thread, no hypervisor; the client's bytes are hostile until parsed and never panic it.
+//!
+//! "RSP manual" in these files is appendix E, "GDB Remote Serial Protocol", of *Debugging with
+//! GDB*; the name after it is the section.
+//!
+//! Not here: non-stop mode, tracepoints, reverse execution, `vFile`, `vRun` and `vAttach`,
+//! `qRcmd`. Their packets get the empty reply, which says so (RSP manual, Overview).
 #![forbid(unsafe_code)]
+
+pub mod aarch64;
+mod command;
+mod hex;
+pub mod packet;
+mod reply;
+pub mod session;
+pub mod stop;
+pub mod target;
+mod target_xml;
+#[cfg(test)]
+mod testing;
+mod thread_id;
+mod thread_list;
+
+pub use aarch64::{Register, RegisterValue, Registers};
+pub use session::{Flow, Session};
+pub use stop::{Stop, StopReason};
+pub use target::{Action, Kind, Stoppoint, Target, TargetError, Tid};

@@ -1,0 +1,166 @@
+//! Framing: `$packet-data#checksum` and what may stand between packets (RSP manual, Overview).
+
+use std::mem;
+
+use crate::hex;
+
+/// Most data bytes in a packet, as sent (before unescaping), without `$`, `#` and checksum: what
+/// `PacketSize` in the `qSupported` reply promises to take. Larger ones gain a client nothing.
+pub const PACKET_SIZE: usize = 0x10000;
+
+/// Precedes a byte that was exclusive-ored with [`ESCAPE_MASK`] (RSP manual, Overview, "Binary
+/// Data").
+const ESCAPE: u8 = b'}';
+const ESCAPE_MASK: u8 = 0x20;
+
+/// What a repeat count has added, to make it printable.
+const COUNT_BASE: u8 = 29;
+/// Shorter ones gain nothing.
+const SHORTEST_RUN: usize = 4;
+/// Its count is `~`, the last printable.
+const LONGEST_RUN: usize = 98;
+
+/// Something complete from the client.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Event<'a> {
+    /// A packet whose checksum is right, unescaped.
+    Packet(&'a [u8]),
+    /// A packet whose checksum is wrong.
+    BadChecksum,
+    /// A packet of more than [`PACKET_SIZE`] bytes; they are gone.
+    TooLong,
+    /// `+`: the last reply arrived whole.
+    Ack,
+    /// `-`: the last reply did not.
+    Nak,
+    /// 0x03 between packets (RSP manual, Interrupts). Inside one it is data.
+    Interrupt,
+}
+
+/// Where in the stream the next byte belongs.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+enum State {
+    /// Between packets.
+    #[default]
+    Idle,
+    /// After `$`.
+    Data,
+    /// After `}` in the data.
+    Escaped,
+    /// After `#`.
+    Checksum,
+    /// After `#` and a digit.
+    ChecksumLow(u8),
+}
+
+/// Finds packets in a byte stream, in whatever pieces it comes. Holds at most [`PACKET_SIZE`]
+/// bytes.
+///
+/// Anything unknown between packets is skipped. A `$` inside a packet starts a new one: it cannot
+/// be data, which would have it escaped, so the end of the old one was lost.
+///
+/// Escapes are undone in every packet, not just in those the manual calls binary: no other has a
+/// `}` from GDB, and LLDB escapes those in its JSON. Run-length encoding is for replies only.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    state: State,
+    data: Vec<u8>,
+    /// Data bytes as sent, saturating.
+    sent: usize,
+    /// Their sum modulo 256.
+    sum: u8,
+}
+
+impl Decoder {
+    /// Takes the next byte, and returns what it completes.
+    pub fn push(&mut self, byte: u8) -> Option<Event<'_>> {
+        let state = mem::take(&mut self.state);
+        match (state, byte) {
+            (State::Idle, b'+') => return Some(Event::Ack),
+            (State::Idle, b'-') => return Some(Event::Nak),
+            (State::Idle, 0x03) => return Some(Event::Interrupt),
+            (_, b'$') => self.start(),
+            (State::Idle, _) => {}
+            (State::Data | State::Escaped, b'#') => self.state = State::Checksum,
+            (State::Data, ESCAPE) => {
+                self.count(byte);
+                self.state = State::Escaped;
+            }
+            (State::Data, _) => self.store(byte, byte),
+            (State::Escaped, _) => self.store(byte, byte ^ ESCAPE_MASK),
+            (State::Checksum, _) => match hex::digit(byte) {
+                Some(high) => self.state = State::ChecksumLow(high),
+                None => return Some(Event::BadChecksum),
+            },
+            (State::ChecksumLow(high), _) => {
+                let right = hex::digit(byte).is_some_and(|low| high << 4 | low == self.sum);
+                return Some(match right {
+                    false => Event::BadChecksum,
+                    true if self.sent > PACKET_SIZE => Event::TooLong,
+                    true => Event::Packet(&self.data),
+                });
+            }
+        }
+        None
+    }
+
+    fn start(&mut self) {
+        self.data.clear();
+        self.sent = 0;
+        self.sum = 0;
+        self.state = State::Data;
+    }
+
+    fn count(&mut self, byte: u8) {
+        self.sent = self.sent.saturating_add(1);
+        self.sum = self.sum.wrapping_add(byte);
+    }
+
+    fn store(&mut self, sent: u8, meant: u8) {
+        self.count(sent);
+        if self.sent <= PACKET_SIZE {
+            self.data.push(meant);
+        }
+        self.state = State::Data;
+    }
+}
+
+/// Appends a reply as a packet: escaped, run-length encoded, summed up.
+pub fn encode(data: &[u8], out: &mut Vec<u8>) {
+    out.push(b'$');
+    let start = out.len();
+    let mut rest = data;
+    while let Some(&byte) = rest.first() {
+        let run = rest.iter().take(LONGEST_RUN).take_while(|next| **next == byte).count();
+        rest = rest.get(push_run(byte, run, out)..).unwrap_or_default();
+    }
+    let sum = out.iter().skip(start).fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    out.push(b'#');
+    out.extend(hex::pair(sum));
+}
+
+/// Appends the head of a run of equal bytes and returns how many it took of them, at least one.
+///
+/// `0* ` is `0` and three more: the byte after `*` is 29 plus the count, from 3 so that it pays
+/// (RSP manual, Overview, "Run-length encoding"). Neither `#` nor `$` may stand there; `"`, five
+/// more, stands in. Escaped bytes stay single: clients differ in whether they expand or unescape
+/// first.
+fn push_run(byte: u8, run: usize, out: &mut Vec<u8>) -> usize {
+    if matches!(byte, b'#' | b'$' | b'*' | ESCAPE) {
+        out.extend([ESCAPE, byte ^ ESCAPE_MASK]);
+        return 1;
+    }
+    out.push(byte);
+    if run < SHORTEST_RUN {
+        return 1;
+    }
+    let count = match run.min(LONGEST_RUN) as u8 - 1 + COUNT_BASE {
+        b'#' | b'$' => b'"',
+        count => count,
+    };
+    out.extend([b'*', count]);
+    1 + usize::from(count - COUNT_BASE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use crate::aarch64::{Register, RegisterValue, Registers};
+use crate::target::{Action, Stoppoint, Target, TargetError, Tid};
+
+/// A machine of 16 KiB of memory that records what it is told to do.
+pub struct FakeTarget {
+    pub registers: Vec<Registers>,
+    pub labels: Vec<String>,
+    pub memory: Vec<u8>,
+    pub log: Vec<String>,
+    /// What the next call that can fail fails with.
+    pub fail: Option<TargetError>,
+}
+
+impl FakeTarget {
+    /// Where its memory starts.
+    pub const BASE: u64 = 0x4000_0000;
+    pub const SIZE: usize = 0x4000;
+
+    pub fn new(threads: usize) -> Self {
+        Self {
+            registers: vec![Registers::default(); threads],
+            labels: (0..threads).map(|index| format!("vCPU {index}")).collect(),
+            memory: vec![0; Self::SIZE],
+            log: Vec::new(),
+            fail: None,
+        }
+    }
+
+    fn record(&mut self, call: String) -> Result<(), TargetError> {
+        self.log.push(call);
+        self.fail.take().map_or(Ok(()), Err)
+    }
+
+    /// The memory from `addr` on.
+    fn at(&mut self, addr: u64) -> Result<&mut [u8], TargetError> {
+        let offset = addr.wrapping_sub(Self::BASE) as usize;
+        let memory = self.memory.get_mut(offset..).filter(|memory| !memory.is_empty());
+        memory.ok_or(TargetError::Unmapped { addr })
+    }
+}
+
+impl Target for FakeTarget {
+    fn threads(&self) -> usize {
+        self.registers.len()
+    }
+
+    fn thread_label(&self, tid: Tid) -> String {
+        self.labels[tid.index()].clone()
+    }
+
+    fn read_registers(&mut self, tid: Tid, out: &mut Registers) -> Result<(), TargetError> {
+        *out = self.registers[tid.index()].clone();
+        self.fail.take().map_or(Ok(()), Err)
+    }
+
+    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
+        self.registers[tid.index()] = regs.clone();
+        self.fail.take().map_or(Ok(()), Err)
+    }
+
+    fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
+        Ok(self.registers[tid.index()].get(reg))
+    }
+
+    fn write_register(
+        &mut self,
+        tid: Tid,
+        reg: Register,
+        value: RegisterValue,
+    ) -> Result<(), TargetError> {
+        self.registers[tid.index()].set(reg, value);
+        self.fail.take().map_or(Ok(()), Err)
+    }
+
+    fn read_memory(&mut self, _: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
+        assert!(!data.is_empty());
+        assert!(addr.checked_add(data.len() as u64 - 1).is_some());
+        let memory = self.at(addr)?;
+        let length = memory.len().min(data.len());
+        data[..length].copy_from_slice(&memory[..length]);
+        Ok(length)
+    }
+
+    fn write_memory(&mut self, _: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+        assert!(!data.is_empty());
+        assert!(addr.checked_add(data.len() as u64 - 1).is_some());
+        let memory = self.at(addr)?.get_mut(..data.len());
+        memory.ok_or(TargetError::Unmapped { addr })?.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn insert(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
+        let Stoppoint { kind, addr, len } = point;
+        self.record(format!("insert {kind:?} {addr:#x} {len} as {}", tid.number()))
+    }
+
+    fn remove(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
+        let Stoppoint { kind, addr, len } = point;
+        self.record(format!("remove {kind:?} {addr:#x} {len} as {}", tid.number()))
+    }
+
+    fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
+        assert!(!actions.is_empty());
+        assert!(actions.is_sorted_by(|one, next| one.0 < next.0));
+        let actions: Vec<_> =
+            actions.iter().map(|(tid, action)| format!("{} {action:?}", tid.number())).collect();
+        self.record(format!("resume {}", actions.join(", ")))
+    }
+
+    fn interrupt(&mut self) {
+        self.log.push("interrupt".to_owned());
+    }
+
+    fn detach(&mut self) {
+        self.log.push("detach".to_owned());
+    }
+
+    fn kill(&mut self) {
+        self.log.push("kill".to_owned());
+    }
+}

@@ -1,0 +1,8 @@
+//! The Arm architecture as pure functions of registers and bytes: no KVM, no I/O, tested on any host.
+//! Section numbers are those of the Arm Architecture Reference Manual for A-profile (DDI 0487).
+
+pub mod esr;
+pub mod exception;
+pub mod insn;
+pub mod pstate;
+pub mod stage1;

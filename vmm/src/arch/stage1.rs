@@ -1,0 +1,248 @@
+//! Stage-1 translation for EL1&0 (Arm ARM D8): a virtual address to an intermediate physical one.
+//! KVM has no `KVM_TRANSLATE` on arm64. Permissions are not checked: a debugger sees what is mapped.
+
+use std::fmt;
+
+/// The registers that a walk depends on. All 64 bits wide, as the guest wrote them: nothing in
+/// here, and nothing in the tables, is trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Regime {
+    /// SCTLR_EL1.
+    pub sctlr: u64,
+    /// TCR_EL1.
+    pub tcr: u64,
+    /// TTBR0_EL1.
+    pub ttbr0: u64,
+    /// TTBR1_EL1.
+    pub ttbr1: u64,
+    /// ID_AA64MMFR0_EL1, for PARange.
+    pub mmfr0: u64,
+    /// ID_AA64MMFR2_EL1, for FEAT_LVA (VARange) and FEAT_TTST (ST).
+    pub mmfr2: u64,
+}
+
+/// Where a virtual address leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// Intermediate physical address of the very byte asked for.
+    pub ipa: u64,
+    /// Bytes from there to the end of the page or block that maps it; at least 1.
+    pub rest: u64,
+}
+
+/// Why an address does not translate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unmapped {
+    /// Its top bits are neither all zero nor all one, as far as TCR wants them to be.
+    NotCanonical,
+    /// TCR.EPDn forbids walks of this half.
+    WalkDisabled,
+    /// TCR holds a granule or a size that the architecture has no meaning for.
+    BadTcr,
+    /// Invalid descriptor at this level.
+    Invalid(i8),
+    /// Descriptor at this level points outside the output address size.
+    AddressSize(i8),
+    /// Table at this level does not lie in guest memory.
+    TableOutsideMemory(i8),
+}
+
+impl fmt::Display for Unmapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCanonical => write!(f, "not a canonical address"),
+            Self::WalkDisabled => write!(f, "table walks are disabled for this half (TCR_EL1.EPD)"),
+            Self::BadTcr => write!(f, "TCR_EL1 holds a reserved granule or size"),
+            Self::Invalid(level) => write!(f, "no mapping (level {level})"),
+            Self::AddressSize(level) => write!(f, "address size fault (level {level})"),
+            Self::TableOutsideMemory(level) => {
+                write!(f, "its level {level} table lies outside guest memory")
+            }
+        }
+    }
+}
+
+const SCTLR_M: u64 = 1 << 0;
+const SCTLR_EE: u64 = 1 << 25;
+const DESC_VALID: u64 = 1 << 0;
+const DESC_TABLE: u64 = 1 << 1;
+/// Last level of every walk.
+const LEAF: i8 = 3;
+
+/// `value[hi:lo]`.
+fn bits(value: u64, hi: u32, lo: u32) -> u64 {
+    value >> lo & (u64::MAX >> (63 - (hi - lo)))
+}
+
+/// Clears the bits of `value` below bit `n`; n < 64.
+fn align_down(value: u64, n: u32) -> u64 {
+    value >> n << n
+}
+
+/// log2 of a granule's bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Granule {
+    K4 = 12,
+    K16 = 14,
+    K64 = 16,
+}
+
+/// One half of the address space: TTBR0's or TTBR1's, decoded from TCR (Arm ARM D24.2.215).
+struct Half {
+    table: u64,
+    size_offset: u32,
+    granule: Granule,
+    top_byte_ignored: bool,
+    walks_disabled: bool,
+}
+
+impl Half {
+    fn of(va: u64, regime: &Regime) -> Result<Self, Unmapped> {
+        let upper = va & 1 << 55 != 0;
+        let tcr = regime.tcr;
+        // TG0 and TG1 encode the granules differently.
+        let granule = match (upper, bits(tcr, 15, 14), bits(tcr, 31, 30)) {
+            (false, 0, _) | (true, _, 2) => Granule::K4,
+            (false, 2, _) | (true, _, 1) => Granule::K16,
+            (false, 1, _) | (true, _, 3) => Granule::K64,
+            _ => return Err(Unmapped::BadTcr),
+        };
+        Ok(Self {
+            table: if upper { regime.ttbr1 } else { regime.ttbr0 },
+            size_offset: if upper { bits(tcr, 21, 16) } else { bits(tcr, 5, 0) } as u32,
+            granule,
+            top_byte_ignored: tcr & 1 << (37 + u32::from(upper)) != 0,
+            walks_disabled: tcr & 1 << if upper { 23 } else { 7 } != 0,
+        })
+    }
+}
+
+/// Bits of a physical address: PARange's encoding (ID_AA64MMFR0_EL1), shared with TCR.IPS.
+fn physical_bits(encoding: u64) -> u32 {
+    match encoding {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        _ => 52,
+    }
+}
+
+/// Translates `va`. `read` returns the 64-bit little-endian word at an IPA, or `None` where there
+/// is no guest memory; it is called at most five times.
+pub fn translate(
+    va: u64,
+    regime: &Regime,
+    mut read: impl FnMut(u64) -> Option<u64>,
+) -> Result<Mapping, Unmapped> {
+    if regime.sctlr & SCTLR_M == 0 {
+        // Stage 1 off: a flat map (D8.2.10), as wide as the physical address.
+        return match va >> physical_bits(bits(regime.mmfr0, 3, 0)) {
+            0 => Ok(Mapping { ipa: va, rest: 0x1000 - (va & 0xfff) }),
+            _ => Err(Unmapped::AddressSize(0)),
+        };
+    }
+    let half = Half::of(va, regime)?;
+    if half.walks_disabled {
+        return Err(Unmapped::WalkDisabled);
+    }
+    let page = half.granule as u32;
+    let ds = regime.tcr & 1 << 59 != 0 && half.granule != Granule::K64;
+    let input_bits = input_size(&half, regime, ds)?;
+    check_canonical(va, input_bits, half.top_byte_ignored)?;
+
+    let wide = ds || half.granule == Granule::K64;
+    let output_bits = {
+        let asked = physical_bits(bits(regime.tcr, 34, 32));
+        let size = asked.min(physical_bits(bits(regime.mmfr0, 3, 0)));
+        if wide { size } else { size.min(48) }
+    };
+    let stride = page - 3;
+    let mut level = LEAF + 1 - (input_bits - page).div_ceil(stride) as i8;
+    // Lowest VA bit that a level resolves.
+    let shift = |level: i8| page + stride * u32::from((LEAF - level).unsigned_abs());
+
+    let index_bits = input_bits - shift(level);
+    let mut table = align_down(bits(half.table, 47, 0), (index_bits + 3).max(4));
+    if output_bits > 48 {
+        // 52-bit tables are 64-byte aligned; TTBR[5:2] holds address bits 51:48.
+        table = align_down(table, 6) | bits(half.table, 5, 2) << 48;
+    }
+    let mut index = bits(va, input_bits - 1, shift(level));
+    loop {
+        if table >> output_bits != 0 {
+            return Err(Unmapped::AddressSize(level));
+        }
+        let word = read(table + index * 8).ok_or(Unmapped::TableOutsideMemory(level))?;
+        let desc = if regime.sctlr & SCTLR_EE != 0 { word.swap_bytes() } else { word };
+        if desc & DESC_VALID == 0 {
+            return Err(Unmapped::Invalid(level));
+        }
+        let mut next = align_down(bits(desc, 47, 0), page);
+        if half.granule == Granule::K64 && output_bits > 48 {
+            next |= bits(desc, 15, 12) << 48;
+        } else if ds {
+            next = align_down(bits(desc, 49, 0), page) | bits(desc, 9, 8) << 50;
+        }
+        let is_table = desc & DESC_TABLE != 0;
+        if level < LEAF && is_table {
+            table = next;
+            index = bits(va, shift(level) - 1, shift(level + 1));
+            level += 1;
+            continue;
+        }
+        let leaf_allowed = if level == LEAF { is_table } else { block(half.granule, level, wide) };
+        if !leaf_allowed {
+            return Err(Unmapped::Invalid(level));
+        }
+        let offset = bits(va, shift(level) - 1, 0);
+        // The low output bits of a block are RES0, bits 51:48 of one with 64 KiB pages aside.
+        let ipa = align_down(next, shift(level)) | offset;
+        if ipa >> output_bits != 0 {
+            return Err(Unmapped::AddressSize(level));
+        }
+        return Ok(Mapping { ipa, rest: (1 << shift(level)) - offset });
+    }
+}
+
+/// Bits of a virtual address in this half: 64 - TnSZ, inside its limits (D8.2.4).
+fn input_size(half: &Half, regime: &Regime, ds: bool) -> Result<u32, Unmapped> {
+    let is_64k = half.granule == Granule::K64;
+    let lva = bits(regime.mmfr2, 19, 16) != 0;
+    let small_tables = bits(regime.mmfr2, 31, 28) != 0;
+    let min = if ds || (is_64k && lva) { 12 } else { 16 };
+    let max = match (small_tables, is_64k) {
+        (false, _) => 39,
+        (true, false) => 48,
+        (true, true) => 47,
+    };
+    if (min..=max).contains(&half.size_offset) {
+        Ok(64 - half.size_offset)
+    } else {
+        Err(Unmapped::BadTcr)
+    }
+}
+
+/// Checks the bits above the input size; with TBI, bits 63:56 are free (D8.9).
+fn check_canonical(va: u64, input_bits: u32, top_byte_ignored: bool) -> Result<(), Unmapped> {
+    let top = if top_byte_ignored { 55 } else { 63 };
+    let found = bits(va, top, input_bits);
+    let ones = bits(u64::MAX, top, input_bits);
+    let expected = if va & 1 << 55 != 0 { ones } else { 0 };
+    if found == expected { Ok(()) } else { Err(Unmapped::NotCanonical) }
+}
+
+/// Whether a block descriptor exists at `level` (D8.3.1).
+fn block(granule: Granule, level: i8, wide: bool) -> bool {
+    match (granule, level) {
+        (_, 2) | (Granule::K4, 1) => true,
+        (Granule::K4, 0) | (Granule::K16 | Granule::K64, 1) => wide,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "stage1_tests.rs"]
+mod tests;

@@ -1,0 +1,80 @@
+//! How minivmm ends, and the exit status that tells scripts so. The numbers are stable.
+
+use std::fmt;
+
+/// Why minivmm ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The guest powered off, or there was nothing to run.
+    PoweredOff,
+    /// The debugger killed the guest.
+    Killed,
+    /// The host or the VMM failed; the message says what.
+    HostFailed(String),
+    /// Bad command line or unusable file; nothing was started.
+    Unusable(String),
+    /// The guest asked for a reset.
+    Reset,
+    /// The guest crashed, or did something that nobody can handle; the message says what.
+    Crashed(String),
+    /// The guest's kernel panicked.
+    Panicked,
+    /// The user stopped it, from the console or by SIGINT.
+    Interrupted,
+    /// Somebody sent this signal; holds its number.
+    Terminated(u8),
+}
+
+impl Outcome {
+    /// The process's exit status.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::PoweredOff | Self::Killed => 0,
+            Self::HostFailed(_) => 1,
+            Self::Unusable(_) => 2,
+            Self::Reset => 32,
+            Self::Crashed(_) => 33,
+            Self::Panicked => 34,
+            Self::Interrupted => 130,
+            Self::Terminated(signal) => 128u8.saturating_add(*signal),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoweredOff => f.write_str("guest powered off"),
+            Self::Killed => f.write_str("guest killed by the debugger"),
+            Self::HostFailed(what) | Self::Unusable(what) => f.write_str(what),
+            Self::Reset => f.write_str("guest asked for a reset"),
+            Self::Crashed(what) => write!(f, "guest crashed: {what}"),
+            Self::Panicked => f.write_str("guest kernel panicked"),
+            Self::Interrupted => f.write_str("stopped by the user"),
+            Self::Terminated(signal) => write!(f, "stopped by signal {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_the_documented_ones() {
+        let text = String::new;
+        for (outcome, status) in [
+            (Outcome::PoweredOff, 0),
+            (Outcome::Killed, 0),
+            (Outcome::HostFailed(text()), 1),
+            (Outcome::Unusable(text()), 2),
+            (Outcome::Reset, 32),
+            (Outcome::Crashed(text()), 33),
+            (Outcome::Panicked, 34),
+            (Outcome::Interrupted, 130),
+            (Outcome::Terminated(15), 143),
+        ] {
+            assert_eq!(outcome.status(), status, "{outcome:?}");
+        }
+    }
+}

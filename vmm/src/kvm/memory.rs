@@ -1,0 +1,98 @@
+//! Guest RAM: one anonymous mapping, one KVM slot.
+#![expect(unsafe_code, reason = "mmap, and the slice that cache maintenance walks")]
+
+use std::io;
+
+use vm_memory::mmap::MmapRegionBuilder;
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap};
+
+use super::cache;
+use super::error::Error;
+
+/// Stage-2 blocks and transparent huge pages: host and guest address must agree modulo this.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Guest RAM as the VMM sees it. All addresses are IPAs.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    ram: GuestMemoryMmap,
+}
+
+impl Memory {
+    /// Maps `size` bytes of zeroes at `base`. Pages are taken from the host when first touched.
+    pub fn new(base: u64, size: u64) -> Result<Self, Error> {
+        let failed = |cause| Error::Memory(size, cause);
+        let bytes = usize::try_from(size).map_err(|e| failed(io::Error::other(e)))?;
+        let host = map_aligned(bytes).map_err(failed)?;
+        // SAFETY: `host` is a fresh private mapping of `bytes` bytes that is never unmapped.
+        let region = unsafe { MmapRegionBuilder::new(bytes).with_raw_mmap_pointer(host) };
+        let region = region
+            .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
+            .build()
+            .map_err(|e| failed(io::Error::other(e)))?;
+        let region = GuestRegionMmap::new(region, GuestAddress(base))
+            .ok_or_else(|| failed(io::Error::other("address overflow")))?;
+        let ram =
+            GuestMemoryMmap::from_regions(vec![region]).map_err(|e| failed(io::Error::other(e)))?;
+        Ok(Self { ram })
+    }
+
+    /// For loaders, which speak vm-memory.
+    pub fn ram(&self) -> &GuestMemoryMmap {
+        &self.ram
+    }
+
+    /// Host address of the first byte, for the KVM slot.
+    pub(super) fn host_start(&self) -> *const u8 {
+        let start = self.ram.iter().next().map(|region| region.as_ptr());
+        start.map_or(std::ptr::null(), <*mut u8>::cast_const)
+    }
+
+    /// Whether all of `ipa..ipa + len` is RAM.
+    pub fn contains(&self, ipa: u64, len: usize) -> bool {
+        self.ram.get_slice(GuestAddress(ipa), len).is_ok()
+    }
+
+    /// Reads all of `data` at `ipa`; false if any byte lies outside RAM.
+    #[must_use]
+    pub fn read(&self, ipa: u64, data: &mut [u8]) -> bool {
+        self.ram.read_slice(data, GuestAddress(ipa)).is_ok()
+    }
+
+    /// Writes all of `data` at `ipa` and keeps instruction fetches in step; false, with nothing
+    /// written, if any byte lies outside RAM.
+    #[must_use]
+    pub fn write(&self, ipa: u64, data: &[u8]) -> bool {
+        let Ok(slice) = self.ram.get_slice(GuestAddress(ipa), data.len()) else { return false };
+        slice.copy_from(data);
+        let guard = slice.ptr_guard();
+        // SAFETY: `get_slice` checked that the range is inside a live mapping.
+        unsafe { cache::sync_instruction_cache(guard.as_ptr(), data.len()) };
+        true
+    }
+
+    /// The little-endian 64-bit word at `ipa`, for table walks.
+    pub fn read_u64(&self, ipa: u64) -> Option<u64> {
+        let mut word = [0; 8];
+        self.read(ipa, &mut word).then(|| u64::from_le_bytes(word))
+    }
+}
+
+/// Maps `size` bytes of anonymous memory at a host address that is a multiple of [`HUGE_PAGE`].
+fn map_aligned(size: usize) -> io::Result<*mut u8> {
+    let reserved = size.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping where the kernel likes; no existing memory is touched.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), reserved, prot, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let skip = start.align_offset(HUGE_PAGE);
+    let aligned = start.wrapping_byte_add(skip);
+    // The spare ends stay reserved: they cost address space only.
+    // SAFETY: `aligned..aligned + size` lies inside the mapping made above. Advice only.
+    unsafe { libc::madvise(aligned, size, libc::MADV_HUGEPAGE) };
+    Ok(aligned.cast())
+}

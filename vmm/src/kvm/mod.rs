@@ -1,0 +1,10 @@
+//! KVM: the only place that speaks ioctl, and with [`cache`] the only one with `unsafe`.
+
+mod cache;
+pub mod control;
+pub mod error;
+mod gic;
+pub mod memory;
+pub mod regs;
+pub mod vcpu;
+pub mod vm;

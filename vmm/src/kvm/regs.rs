@@ -1,0 +1,96 @@
+//! KVM's register ids (Documentation/virt/kvm/api.rst 4.68, asm/kvm.h).
+
+use kvm_bindings::{KVM_REG_ARM_CORE, KVM_REG_ARM64, KVM_REG_ARM64_SVE, KVM_REG_ARM64_SYSREG};
+use kvm_bindings::{KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, KVM_REG_SIZE_U128, KVM_REG_SIZE_U2048};
+
+/// Core register by its offset in `struct kvm_regs`, in 32-bit units.
+const fn core(size: u64, offset: u64) -> u64 {
+    KVM_REG_ARM64 | size | KVM_REG_ARM_CORE as u64 | offset
+}
+
+/// System register by its encoding in MRS and MSR.
+const fn sysreg(op0: u64, op1: u64, crn: u64, crm: u64, op2: u64) -> u64 {
+    KVM_REG_ARM64
+        | KVM_REG_SIZE_U64
+        | KVM_REG_ARM64_SYSREG as u64
+        | op0 << 14
+        | op1 << 11
+        | crn << 7
+        | crm << 3
+        | op2
+}
+
+/// Xn, n in 0..=30.
+pub const fn x(n: u64) -> u64 {
+    core(KVM_REG_SIZE_U64, 2 * n)
+}
+
+/// SP_EL0; KVM calls it `regs.sp`.
+pub const SP_EL0: u64 = core(KVM_REG_SIZE_U64, 0x3e);
+/// Program counter.
+pub const PC: u64 = core(KVM_REG_SIZE_U64, 0x40);
+/// PSTATE in SPSR format, 64 bits wide.
+pub const PSTATE: u64 = core(KVM_REG_SIZE_U64, 0x42);
+/// SP_EL1.
+pub const SP_EL1: u64 = core(KVM_REG_SIZE_U64, 0x44);
+/// ELR_EL1; by its system register encoding KVM does not know it.
+pub const ELR_EL1: u64 = core(KVM_REG_SIZE_U64, 0x46);
+/// SPSR_EL1; as ELR_EL1.
+pub const SPSR_EL1: u64 = core(KVM_REG_SIZE_U64, 0x48);
+
+/// Vn, n in 0..=31. EINVAL on a vCPU with SVE: see [`z`].
+pub const fn v(n: u64) -> u64 {
+    core(KVM_REG_SIZE_U128, 0x54 + 4 * n)
+}
+
+/// Floating-point status.
+pub const FPSR: u64 = core(KVM_REG_SIZE_U32, 0xd4);
+/// Floating-point control.
+pub const FPCR: u64 = core(KVM_REG_SIZE_U32, 0xd5);
+
+/// Zn of a vCPU with SVE, slice 0: 256 bytes, of which the first 16 are Vn.
+pub const fn z(n: u64) -> u64 {
+    KVM_REG_ARM64 | KVM_REG_ARM64_SVE as u64 | KVM_REG_SIZE_U2048 | n << 5
+}
+
+/// Affinity.
+pub const MPIDR_EL1: u64 = sysreg(3, 0, 0, 0, 5);
+/// Which MTE the guest sees, in bits 11:8; FEAT_NMI in bits 39:36.
+pub const ID_AA64PFR1_EL1: u64 = sysreg(3, 0, 0, 4, 1);
+/// Physical address size in bits 3:0.
+pub const ID_AA64MMFR0_EL1: u64 = sysreg(3, 0, 0, 7, 0);
+/// FEAT_LVA and FEAT_TTST.
+pub const ID_AA64MMFR2_EL1: u64 = sysreg(3, 0, 0, 7, 2);
+/// System control.
+pub const SCTLR_EL1: u64 = sysreg(3, 0, 1, 0, 0);
+/// Translation table base, lower half.
+pub const TTBR0_EL1: u64 = sysreg(3, 0, 2, 0, 0);
+/// Translation table base, upper half.
+pub const TTBR1_EL1: u64 = sysreg(3, 0, 2, 0, 1);
+/// Translation control.
+pub const TCR_EL1: u64 = sysreg(3, 0, 2, 0, 2);
+/// Exception syndrome.
+pub const ESR_EL1: u64 = sysreg(3, 0, 5, 2, 0);
+/// Fault address.
+pub const FAR_EL1: u64 = sysreg(3, 0, 6, 0, 0);
+/// Vector base.
+pub const VBAR_EL1: u64 = sysreg(3, 0, 12, 0, 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_those_measured_on_kvm() {
+        assert_eq!(PC, 0x6030_0000_0010_0040);
+        assert_eq!(PSTATE, 0x6030_0000_0010_0042);
+        assert_eq!(v(1), 0x6040_0000_0010_0058);
+        assert_eq!(FPSR, 0x6020_0000_0010_00d4);
+        assert_eq!(VBAR_EL1, 0x6030_0000_0013_c600);
+        assert_eq!(ESR_EL1, 0x6030_0000_0013_c290);
+        assert_eq!(FAR_EL1, 0x6030_0000_0013_c300);
+        assert_eq!(SCTLR_EL1, 0x6030_0000_0013_c080);
+        assert_eq!(TCR_EL1, 0x6030_0000_0013_c102);
+        assert_eq!(ID_AA64MMFR0_EL1, 0x6030_0000_0013_c038);
+    }
+}

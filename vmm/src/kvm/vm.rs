@@ -1,0 +1,252 @@
+//! The virtual machine: what this host's KVM offers, RAM, vCPUs and the interrupt controller.
+#![expect(unsafe_code, reason = "memory slots and device attributes hand pointers to the kernel")]
+
+use std::sync::Arc;
+
+use boot::layout;
+use devices::bus::Bus;
+use devices::irq::IrqLine;
+use kvm_bindings::{
+    KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT,
+    KVM_ARM_VCPU_PMU_V3_IRQ, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
+    KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE,
+    KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE,
+    KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW, kvm_device_attr,
+    kvm_userspace_memory_region, kvm_vcpu_init,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+
+use super::error::{Error, doing};
+use super::gic::Gic;
+use super::memory::Memory;
+use super::regs;
+use super::vcpu::Vcpu;
+
+/// What the host's KVM can do for a debugger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DebugSupport {
+    /// Breakpoint register pairs; 0 without hardware debug.
+    pub breakpoints: usize,
+    /// Watchpoint register pairs; 0 without hardware debug.
+    pub watchpoints: usize,
+    /// Whether KVM can single-step.
+    pub step: bool,
+}
+
+/// A machine's KVM half, before its vCPUs run.
+pub struct Vm {
+    fd: Arc<VmFd>,
+    kvm: Kvm,
+    memory: Memory,
+    vcpus: Vec<VcpuFd>,
+    features: kvm_vcpu_init,
+    gic: Gic,
+}
+
+/// Bits of an IPA unless the host offers fewer: KVM's default, enough for `layout::MAX_RAM`.
+const IPA_BITS: u32 = 40;
+
+impl Vm {
+    /// Makes the VM with `vcpus` vCPUs and `ram_size` bytes of RAM at [`layout::RAM_BASE`].
+    pub fn new(ram_size: u64, vcpus: usize) -> Result<Self, Error> {
+        let kvm = Kvm::new().map_err(|errno| Error::Open(errno.into()))?;
+        match kvm.get_api_version() {
+            12 => {}
+            other => return Err(Error::ApiVersion(other)),
+        }
+        let limit = kvm.get_max_vcpus().min(layout::MAX_VCPUS_GICV3);
+        if vcpus > limit {
+            return Err(Error::TooManyVcpus(vcpus, limit, "KVM_CAP_MAX_VCPUS"));
+        }
+        let fd = create(&kvm, ram_size, vcpus)?;
+        let memory = Memory::new(layout::RAM_BASE, ram_size)?;
+        add_slot(&fd, &memory, ram_size)?;
+
+        let gic = Gic::create(&fd)?;
+        if !gic.is_v3() && vcpus > layout::MAX_VCPUS_GICV2 {
+            return Err(Error::TooManyVcpus(vcpus, layout::MAX_VCPUS_GICV2, "GICv2's limit"));
+        }
+        let features = features(&fd)?;
+        let vcpus = (0..vcpus)
+            .map(|index| create_vcpu(&fd, features, index))
+            .collect::<Result<Vec<_>, _>>()?;
+        gic.init(vcpus.len())?;
+        if has_feature(&features, KVM_ARM_VCPU_PMU_V3) {
+            vcpus.iter().try_for_each(init_pmu)?;
+        }
+        Ok(Self { fd: Arc::new(fd), kvm, memory, vcpus, features, gic })
+    }
+
+    /// Guest RAM.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Whether the interrupt controller is a GICv3, not a GICv2.
+    pub fn is_gicv3(&self) -> bool {
+        self.gic.is_v3()
+    }
+
+    /// Whether the vCPUs have a PMU.
+    pub fn has_pmu(&self) -> bool {
+        has_feature(&self.features, KVM_ARM_VCPU_PMU_V3)
+    }
+
+    /// Affinity fields of each vCPU's MPIDR_EL1.
+    pub fn mpidrs(&self) -> Result<Vec<u64>, Error> {
+        self.vcpus
+            .iter()
+            .map(|vcpu| {
+                let mut value = [0; 8];
+                vcpu.get_one_reg(regs::MPIDR_EL1, &mut value).map_err(doing("read MPIDR_EL1"))?;
+                // Aff3 in 39:32, Aff2..0 in 23:0.
+                Ok(u64::from_le_bytes(value) & 0xff_00ff_ffff)
+            })
+            .collect()
+    }
+
+    /// What KVM can do for a debugger.
+    pub fn debug_support(&self) -> DebugSupport {
+        let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
+        let has = |mode: u32| modes.cast_unsigned() & mode != 0;
+        let count = |pairs: i32| match usize::try_from(pairs) {
+            Ok(pairs) if has(KVM_GUESTDBG_USE_HW) => pairs,
+            _ => 0,
+        };
+        DebugSupport {
+            breakpoints: count(self.kvm.get_guest_debug_hw_bps()),
+            watchpoints: count(self.kvm.get_guest_debug_hw_wps()),
+            step: has(KVM_GUESTDBG_SINGLESTEP),
+        }
+    }
+
+    /// The line that raises shared interrupt `spi` (counted from 0, INTID 32).
+    pub fn irq_line(&self, spi: u32) -> impl IrqLine + use<> {
+        SpiLine { vm: self.fd.clone(), spi }
+    }
+
+    /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
+    /// already EL1h with everything masked) and hands the vCPUs over.
+    pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
+        let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
+        let vcpus: Vec<_> = (0..)
+            .zip(self.vcpus)
+            .map(|(index, fd)| Vcpu::new(fd, bus.clone(), index, has_sve))
+            .collect();
+        if let Some(boot) = vcpus.first() {
+            boot.set(regs::PC, entry)?;
+            boot.set(regs::x(0), dtb)?;
+        }
+        Ok(vcpus)
+    }
+}
+
+/// A GIC input.
+struct SpiLine {
+    vm: Arc<VmFd>,
+    spi: u32,
+}
+
+impl IrqLine for SpiLine {
+    fn set(&self, high: bool) {
+        /// KVM_ARM_IRQ_TYPE_SPI in bits 31:24 (api.rst 4.25).
+        const TYPE_SPI: u32 = 1 << 24;
+        // The INTID is valid by construction, and KVM knows no other failure here.
+        let _ = self.vm.set_irq_line(TYPE_SPI | layout::spi_intid(self.spi), high);
+    }
+}
+
+/// Makes the VM with guest addresses wide enough for this machine.
+fn create(kvm: &Kvm, ram_size: u64, vcpus: usize) -> Result<VmFd, Error> {
+    // 0 on kernels that know 40 bits only.
+    let limit = match kvm.get_host_ipa_limit() {
+        bits if bits > 0 => bits.cast_unsigned(),
+        _ => IPA_BITS,
+    };
+    let last_ram = layout::RAM_BASE.saturating_add(ram_size - 1);
+    let last = layout::redistributors(vcpus)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|region| region.end() - 1)
+        .fold(last_ram, u64::max);
+    let bits = limit.min(IPA_BITS);
+    if last >> bits != 0 {
+        return Err(Error::MemoryBeyondIpa(last, bits));
+    }
+    let vm = if bits == IPA_BITS { kvm.create_vm() } else { kvm.create_vm_with_ipa_size(bits) };
+    vm.map_err(doing("create a VM"))
+}
+
+fn add_slot(vm: &VmFd, memory: &Memory, size: u64) -> Result<(), Error> {
+    let slot = kvm_userspace_memory_region {
+        slot: 0,
+        flags: 0,
+        guest_phys_addr: layout::RAM_BASE,
+        memory_size: size,
+        userspace_addr: memory.host_start() as u64,
+    };
+    // SAFETY: the slot's host range is a mapping of `size` bytes that is never unmapped.
+    unsafe { vm.set_user_memory_region(slot) }.map_err(doing("add guest memory"))
+}
+
+/// Everything optional that this KVM offers: PMU, SVE and pointer authentication.
+fn features(vm: &VmFd) -> Result<kvm_vcpu_init, Error> {
+    let mut init = kvm_vcpu_init::default();
+    vm.get_preferred_target(&mut init).map_err(doing("ask for the CPU type"))?;
+    if !vm.check_extension(Cap::ArmPsci02) {
+        return Err(Error::Missing("PSCI 0.2"));
+    }
+    set_feature(&mut init, KVM_ARM_VCPU_PSCI_0_2);
+    let has = |capability: u32| vm.check_extension_raw(capability.into()) > 0;
+    if has(KVM_CAP_ARM_PMU_V3) {
+        set_feature(&mut init, KVM_ARM_VCPU_PMU_V3);
+    }
+    if has(KVM_CAP_ARM_SVE) {
+        set_feature(&mut init, KVM_ARM_VCPU_SVE);
+    }
+    // KVM takes both or neither.
+    if has(KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(KVM_CAP_ARM_PTRAUTH_GENERIC) {
+        set_feature(&mut init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
+        set_feature(&mut init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
+    }
+    Ok(init)
+}
+
+fn set_feature(init: &mut kvm_vcpu_init, feature: u32) {
+    let [first, ..] = &mut init.features;
+    *first |= 1 << feature;
+}
+
+fn has_feature(init: &kvm_vcpu_init, feature: u32) -> bool {
+    let [first, ..] = init.features;
+    first & 1 << feature != 0
+}
+
+/// Makes a vCPU; all but the first wait for PSCI CPU_ON.
+fn create_vcpu(vm: &VmFd, features: kvm_vcpu_init, index: usize) -> Result<VcpuFd, Error> {
+    let vcpu = vm.create_vcpu(index as u64).map_err(doing("create a vCPU"))?;
+    let mut init = features;
+    if index > 0 {
+        set_feature(&mut init, KVM_ARM_VCPU_POWER_OFF);
+    }
+    vcpu.vcpu_init(&init).map_err(doing("initialize a vCPU"))?;
+    if has_feature(&init, KVM_ARM_VCPU_SVE) {
+        vcpu.vcpu_finalize(&KVM_ARM_VCPU_SVE.cast_signed()).map_err(doing("finalize SVE"))?;
+    }
+    Ok(vcpu)
+}
+
+/// Connects the PMU's overflow interrupt and turns it on. The GIC must be initialized.
+fn init_pmu(vcpu: &VcpuFd) -> Result<(), Error> {
+    let intid = layout::ppi_intid(layout::PMU_PPI);
+    let mut request = kvm_device_attr {
+        group: KVM_ARM_VCPU_PMU_V3_CTRL,
+        attr: KVM_ARM_VCPU_PMU_V3_IRQ.into(),
+        addr: std::ptr::from_ref(&intid) as u64,
+        flags: 0,
+    };
+    vcpu.set_device_attr(&request).map_err(doing("set up the PMU's interrupt"))?;
+    request.attr = KVM_ARM_VCPU_PMU_V3_INIT.into();
+    request.addr = 0;
+    vcpu.set_device_attr(&request).map_err(doing("initialize the PMU"))
+}

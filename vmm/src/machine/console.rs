@@ -1,0 +1,144 @@
+//! Standard input and output as the two ends of the guest's serial line.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, PoisonError};
+
+use devices::pl011::Wire;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use super::escape::{Escape, HELP, Wish};
+use super::output::Output;
+use super::{Uart, terminal};
+
+/// Bytes read from standard input at once, and so at most held for a guest that does not read.
+const READ_SIZE: usize = 4096;
+
+/// The console before the UART exists.
+pub struct Console {
+    output: Arc<Output>,
+    room: Arc<EventFd>,
+}
+
+/// The UART's host end.
+struct ConsoleWire {
+    output: Arc<Output>,
+    room: Arc<EventFd>,
+}
+
+impl Wire for ConsoleWire {
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        self.output.push(bytes)
+    }
+    fn receive_ready(&mut self) {
+        // Counts up; never full.
+        let _ = self.room.write(1);
+    }
+}
+
+impl Console {
+    /// Nothing moves before [`Self::start`].
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { output: Output::new()?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) })
+    }
+
+    /// The end that the UART gets.
+    pub fn wire(&self) -> impl Wire + use<> {
+        ConsoleWire { output: self.output.clone(), room: self.room.clone() }
+    }
+
+    /// Starts the output, and makes the terminal raw if there is one.
+    pub fn start(self, uart: Uart) -> io::Result<RunningConsole> {
+        // Unbuffered: what is shown is what the guest has sent.
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        self.output.start(stdout, uart.clone())?;
+        let escape = terminal::make_raw()?.then(Escape::default);
+        Ok(RunningConsole {
+            output: self.output,
+            room: self.room,
+            uart,
+            stdin,
+            has_ended: false,
+            escape,
+            pending: Vec::new(),
+        })
+    }
+}
+
+/// The console while the guest runs.
+pub struct RunningConsole {
+    output: Arc<Output>,
+    room: Arc<EventFd>,
+    uart: Uart,
+    /// Open to the end: a descriptor must leave epoll before it is closed.
+    stdin: File,
+    has_ended: bool,
+    /// On a terminal only: piped input is the guest's to the last byte.
+    escape: Option<Escape>,
+    /// Read, and not yet taken by the UART. While there is any, nothing is read.
+    pending: Vec<u8>,
+}
+
+impl RunningConsole {
+    /// The output's queue.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Becomes readable when the UART has room again; then call [`Self::feed`].
+    pub fn room_fd(&self) -> &EventFd {
+        &self.room
+    }
+
+    /// Standard input.
+    pub fn stdin_fd(&self) -> RawFd {
+        self.stdin.as_raw_fd()
+    }
+
+    /// Whether there may be more input, and a place for what [`Self::read`] reads.
+    pub fn wants_input(&self) -> bool {
+        !self.has_ended && self.pending.is_empty()
+    }
+
+    /// Reads standard input once, which may block unless it is readable, and feeds the UART.
+    /// True if the user wants to quit.
+    pub fn read(&mut self) -> bool {
+        let mut buffer = [0; READ_SIZE];
+        let typed = match self.stdin.read(&mut buffer) {
+            Ok(len @ 1..) => buffer.get(..len).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // The end, or as good as that: the guest runs on without input.
+            Ok(_) | Err(_) => {
+                self.has_ended = true;
+                return false;
+            }
+        };
+        let wish = match &mut self.escape {
+            Some(escape) => escape.filter(typed, &mut self.pending),
+            None => {
+                self.pending.extend(typed);
+                None
+            }
+        };
+        self.feed();
+        match wish {
+            Some(Wish::Quit) => return true,
+            Some(Wish::Help) => eprint!("{HELP}"),
+            None => {}
+        }
+        false
+    }
+
+    /// Gives the UART what it takes of the pending input.
+    pub fn feed(&mut self) {
+        // EAGAIN: called without a signal from the UART.
+        let _ = self.room.read();
+        let mut uart = self.uart.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = uart.receive(&self.pending);
+        drop(uart);
+        self.pending.drain(..taken);
+    }
+}

@@ -1,0 +1,247 @@
+//! The event loop: the main thread waits here for vCPU stops, debuggers, console input and
+//! signals, and for nothing else.
+
+use std::cell::RefCell;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+
+use super::console::RunningConsole;
+use super::output::News;
+use super::signals::Signals;
+use super::terminal;
+use crate::debug::server::{self, Server};
+use crate::exit::Outcome;
+use crate::kvm::control::{Control, VcpuStop};
+use crate::kvm::vcpu::SystemEvent;
+
+/// How long a user who quits waits for a reader that does not read.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Runs until the guest, the debugger or the user ends it. The terminal is restored then.
+pub fn run(
+    control: Arc<Control>,
+    server: Option<Server>,
+    console: RunningConsole,
+    signals: Signals,
+) -> Result<Outcome, event_manager::Error> {
+    let shared = Rc::new(RefCell::new(Loop { control, server, console, signals, outcome: None }));
+    let mut manager = EventManager::new()?;
+    manager.add_subscriber(Subscriber {
+        shared: shared.clone(),
+        is_stdin_watched: false,
+        client: None,
+    });
+    let outcome = loop {
+        if let Some(outcome) = shared.borrow_mut().outcome.take() {
+            break outcome;
+        }
+        manager.run()?;
+    };
+    terminal::restore();
+    let state = shared.borrow();
+    if matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
+        state.console.output().flush(FLUSH_LIMIT);
+    } else {
+        // The guest's last words are worth waiting for, and a signal ends the wait.
+        state.signals.unblock();
+        state.console.output().flush(Duration::MAX);
+    }
+    Ok(outcome)
+}
+
+/// Everything that events act on.
+struct Loop {
+    control: Arc<Control>,
+    server: Option<Server>,
+    console: RunningConsole,
+    signals: Signals,
+    /// Set once; ends the loop.
+    outcome: Option<Outcome>,
+}
+
+impl Loop {
+    fn on_stops(&mut self) {
+        let outcome = match &mut self.server {
+            Some(server) => server.stops(),
+            None => {
+                let first = self.control.take_stops().into_iter().next();
+                first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
+            }
+        };
+        self.on_server(outcome);
+    }
+
+    fn on_server(&mut self, outcome: server::Outcome) {
+        match outcome {
+            server::Outcome::Nothing => {}
+            server::Outcome::Killed => self.outcome = Some(Outcome::Killed),
+            server::Outcome::Ended(stop) => {
+                let outcome = self.end_of(stop);
+                if let Some(server) = &mut self.server {
+                    server.end(outcome.status());
+                }
+                self.outcome = Some(outcome);
+            }
+        }
+    }
+
+    fn end_of(&self, stop: VcpuStop) -> Outcome {
+        // What the panic said may still be in the queue.
+        self.console.output().flush(FLUSH_LIMIT);
+        let has_panicked = self.console.output().has_panicked();
+        match stop {
+            VcpuStop::System(SystemEvent::Shutdown | SystemEvent::Reset) if has_panicked => {
+                Outcome::Panicked
+            }
+            VcpuStop::System(SystemEvent::Shutdown) => Outcome::PoweredOff,
+            VcpuStop::System(SystemEvent::Reset) => Outcome::Reset,
+            VcpuStop::System(SystemEvent::Crash) => {
+                Outcome::Crashed("KVM_SYSTEM_EVENT_CRASH".to_owned())
+            }
+            VcpuStop::Failed(report) => Outcome::Crashed(report),
+            VcpuStop::Trap(trap) => Outcome::Crashed(format!("{trap:?} without a debugger")),
+        }
+    }
+
+    fn on_news(&mut self) {
+        match self.console.output().take_news() {
+            // Under a debugger a panic is something to look at, not the end.
+            Some(News::PanicEnded) if self.server.is_none() => {
+                self.outcome = Some(Outcome::Panicked);
+            }
+            Some(News::Closed(kind)) => {
+                self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
+            }
+            Some(News::PanicEnded) | None => {}
+        }
+    }
+
+    fn on_input(&mut self) {
+        if self.console.read() {
+            self.outcome = Some(Outcome::Interrupted);
+        }
+    }
+}
+
+/// Which descriptor an event is about.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Source {
+    Stops,
+    News,
+    Room,
+    Stdin,
+    Signals,
+    Listener,
+    Client,
+}
+
+/// Connects [`Loop`] to the event manager and keeps the set of watched descriptors right.
+struct Subscriber {
+    shared: Rc<RefCell<Loop>>,
+    is_stdin_watched: bool,
+    client: Option<(RawFd, EventSet)>,
+}
+
+fn watch(fd: RawFd, source: Source, set: EventSet) -> Events {
+    Events::with_data_raw(fd, source as u32, set)
+}
+
+impl Subscriber {
+    /// Watches standard input only while there is a place for what is read.
+    fn update_stdin(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
+        let stdin = watch(state.console.stdin_fd(), Source::Stdin, EventSet::IN);
+        match (self.is_stdin_watched, state.console.wants_input()) {
+            (false, true) => {
+                if ops.add(stdin).is_ok() {
+                    self.is_stdin_watched = true;
+                } else {
+                    // epoll takes no files and no /dev/null: they never block, so they are read as
+                    // fast as the guest takes them.
+                    while state.console.wants_input() && state.outcome.is_none() {
+                        state.on_input();
+                    }
+                }
+            }
+            (true, false) => {
+                // Failing would mean that it is not watched, which is what is wanted.
+                let _ = ops.remove(stdin);
+                self.is_stdin_watched = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Watches the client for what it can be served with: its requests, or room for replies.
+    fn update_client(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
+        let Some(server) = &mut state.server else { return };
+        let set = if server.has_unsent() { EventSet::OUT } else { EventSet::IN };
+        let wanted = server.client().map(|client| (client.as_raw_fd(), set));
+        if self.client == wanted {
+            return;
+        }
+        if let Some((fd, set)) = self.client.take() {
+            // The descriptor is open, see below, so this cannot fail.
+            let _ = ops.remove(watch(fd, Source::Client, set));
+        }
+        // Only now: the event manager keeps what was closed before it was removed.
+        server.drop_closed();
+        if let Some((fd, set)) = wanted
+            && ops.add(watch(fd, Source::Client, set)).is_ok()
+        {
+            self.client = wanted;
+        }
+    }
+}
+
+impl MutEventSubscriber for Subscriber {
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        let shared = self.shared.clone();
+        let mut state = shared.borrow_mut();
+        let fixed = [
+            (state.control.stops_fd().as_raw_fd(), Source::Stops),
+            (state.console.output().news_fd().as_raw_fd(), Source::News),
+            (state.console.room_fd().as_raw_fd(), Source::Room),
+            (state.signals.as_raw_fd(), Source::Signals),
+        ];
+        let listener =
+            state.server.as_ref().map(|server| (server.listener().as_raw_fd(), Source::Listener));
+        for (fd, source) in fixed.into_iter().chain(listener) {
+            if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
+                state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
+            }
+        }
+        self.update_stdin(&mut state, ops);
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        let shared = self.shared.clone();
+        let mut state = shared.borrow_mut();
+        let is = |source: Source| events.data() == source as u32;
+        if is(Source::Stops) {
+            state.on_stops();
+        } else if is(Source::News) {
+            state.on_news();
+        } else if is(Source::Room) {
+            state.console.feed();
+        } else if is(Source::Stdin) {
+            state.on_input();
+        } else if is(Source::Signals) {
+            state.outcome = state.signals.take();
+        } else if is(Source::Listener) {
+            if let Some(server) = &mut state.server {
+                let outcome = server.accept();
+                state.on_server(outcome);
+            }
+        } else if let Some(server) = &mut state.server {
+            let outcome = server.serve();
+            state.on_server(outcome);
+        }
+        self.update_stdin(&mut state, ops);
+        self.update_client(&mut state, ops);
+    }
+}

@@ -1,0 +1,180 @@
+//! The console's way out: a bounded queue between the UART and standard output.
+//!
+//! A thread of its own writes, so that a reader that does not read stops neither the vCPUs' threads
+//! nor the event loop: the queue fills, the UART says it is full, and the guest waits.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use super::Uart;
+
+/// Bytes that may wait for a slow reader.
+const CAPACITY: usize = 64 << 10;
+
+/// Where the guest's console output goes.
+pub struct Output {
+    state: Mutex<State>,
+    changed: Condvar,
+    has_panicked: AtomicBool,
+    news: EventFd,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Vec<u8>,
+    is_writing: bool,
+    /// The UART holds bytes back until there is room.
+    is_full: bool,
+    news: Option<News>,
+}
+
+/// Something in the output, or about it, that the event loop should know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// The guest's kernel panicked and has said all it has to say.
+    PanicEnded,
+    /// Standard output takes no more.
+    Closed(io::ErrorKind),
+}
+
+impl Output {
+    /// An empty queue; nothing is written before [`Self::start`].
+    pub fn new() -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            has_panicked: AtomicBool::new(false),
+            news: EventFd::new(EFD_NONBLOCK)?,
+        }))
+    }
+
+    /// Starts the thread that writes to `sink`.
+    pub fn start(
+        self: &Arc<Self>,
+        sink: impl Write + Send + 'static,
+        uart: Uart,
+    ) -> io::Result<()> {
+        let output = self.clone();
+        let thread = thread::Builder::new().name("console".to_owned());
+        thread.spawn(move || output.write_all(sink, &uart))?;
+        Ok(())
+    }
+
+    /// Queues what fits and returns how much that was.
+    pub fn push(&self, bytes: &[u8]) -> usize {
+        let mut state = self.lock();
+        let taken = bytes.len().min(CAPACITY.saturating_sub(state.queue.len()));
+        state.queue.extend(bytes.iter().take(taken));
+        state.is_full |= taken < bytes.len();
+        self.changed.notify_all();
+        taken
+    }
+
+    /// Waits until everything queued is written, at most as long as `limit`.
+    pub fn flush(&self, limit: Duration) {
+        let busy = |state: &mut State| state.is_writing || !state.queue.is_empty();
+        let waited = self.changed.wait_timeout_while(self.lock(), limit, busy);
+        drop(waited);
+    }
+
+    /// Becomes readable when there is something for [`Self::take_news`].
+    pub fn news_fd(&self) -> &EventFd {
+        &self.news
+    }
+
+    /// What happened since this was last asked.
+    pub fn take_news(&self) -> Option<News> {
+        // EAGAIN: nothing new.
+        let _ = self.news.read();
+        self.lock().news.take()
+    }
+
+    /// Whether the guest's kernel said that it panicked.
+    pub fn has_panicked(&self) -> bool {
+        self.has_panicked.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self, news: News) {
+        self.lock().news = Some(news);
+        // Counts up; never full.
+        let _ = self.news.write(1);
+    }
+
+    fn write_all(&self, mut sink: impl Write, uart: &Uart) {
+        let mut lines = Lines::default();
+        let mut is_open = true;
+        loop {
+            let (batch, was_full) = self.next_batch();
+            for line in lines.feed(&batch) {
+                self.look_at(&line);
+            }
+            if is_open && let Err(error) = sink.write_all(&batch).and_then(|()| sink.flush()) {
+                is_open = false;
+                self.announce(News::Closed(error.kind()));
+            }
+            if was_full {
+                uart.lock().unwrap_or_else(PoisonError::into_inner).transmit_ready();
+            }
+            self.lock().is_writing = false;
+            self.changed.notify_all();
+        }
+    }
+
+    fn next_batch(&self) -> (Vec<u8>, bool) {
+        let idle = |state: &mut State| state.queue.is_empty();
+        let waited = self.changed.wait_while(self.lock(), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_writing = true;
+        (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
+    }
+
+    /// Linux frames a panic in two lines (kernel/panic.c), the second after the stack dump and only
+    /// where it does not reboot.
+    fn look_at(&self, line: &[u8]) {
+        const PANIC: &[u8] = b"Kernel panic - not syncing";
+        const END: &[u8] = b"---[ end Kernel panic - not syncing";
+        if contains(line, PANIC) {
+            self.has_panicked.store(true, Ordering::Relaxed);
+        }
+        if contains(line, END) {
+            self.announce(News::PanicEnded);
+        }
+    }
+}
+
+fn contains(line: &[u8], wanted: &[u8]) -> bool {
+    line.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Cuts output into lines of bounded length.
+#[derive(Default)]
+struct Lines {
+    current: Vec<u8>,
+}
+
+/// What is longer is cut: kernel lines are below 1 KiB (LOG_LINE_MAX).
+const LINE_MAX: usize = 1024;
+
+impl Lines {
+    /// The lines that `bytes` complete, without their ends.
+    fn feed(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut done = Vec::new();
+        for &byte in bytes {
+            if byte == b'\n' {
+                done.push(std::mem::take(&mut self.current));
+            } else if self.current.len() < LINE_MAX {
+                self.current.push(byte);
+            }
+        }
+        done
+    }
+}

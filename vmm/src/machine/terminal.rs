@@ -1,0 +1,48 @@
+//! The user's terminal: raw while the guest runs, and back as it was on every way out.
+
+use std::io::{self, IsTerminal};
+use std::panic;
+use std::process;
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::termios::{self, OutputFlags, SetArg, Termios};
+use nix::unistd::{getpgrp, tcgetpgrp};
+
+/// The settings to go back to, while the terminal is raw.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Makes the terminal on standard input raw until [`restore`]. False, with nothing changed, if
+/// there is none, or if it belongs to a job other than ours.
+pub fn make_raw() -> io::Result<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() || tcgetpgrp(&stdin).is_ok_and(|foreground| foreground != getpgrp()) {
+        return Ok(false);
+    }
+    let saved = termios::tcgetattr(&stdin)?;
+    let mut raw = saved.clone();
+    termios::cfmakeraw(&mut raw);
+    // Our own messages end lines with a bare newline.
+    raw.output_flags.insert(OutputFlags::OPOST);
+    *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    restore_on_panic();
+    termios::tcsetattr(&stdin, SetArg::TCSADRAIN, &raw)?;
+    Ok(true)
+}
+
+/// Undoes [`make_raw`]. Does nothing if the terminal is not raw.
+pub fn restore() {
+    if let Some(saved) = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // A terminal that is gone needs no restoring.
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &saved);
+    }
+}
+
+/// A panic on any thread is a defect of ours: no guest may go on with half its machine gone.
+fn restore_on_panic() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        restore();
+        report(info);
+        process::exit(1);
+    }));
+}
