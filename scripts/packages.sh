@@ -70,7 +70,7 @@ closure() {
 
 # unpack FOLDER PACKAGE[=VERSION]...: replaces FOLDER by the contents of the packages.
 unpack() {
-    local folder=$1 debs
+    local folder=$1 debs name
     shift
     debs=$(mktemp -d "$packages/debs.XXXXXX")
     (cd "$debs" && apt-get -qq download "$@" >&2)
@@ -78,6 +78,14 @@ unpack() {
     mkdir -p "$folder.new"
     # Two at once: xz takes most of the time.
     printf '%s\0' "$debs"/*.deb | xargs -0 -P 2 -I DEB dpkg -x DEB "$folder.new"
+    # /bin and /lib as links into /usr, as an installed system has them.
+    for name in bin sbin lib lib64; do
+        [[ -d $folder.new/$name ]] || continue
+        mkdir -p "$folder.new/usr/$name"
+        cp -al "$folder.new/$name/." "$folder.new/usr/$name/"
+        rm -rf "${folder:?}.new/$name"
+        ln -s "usr/$name" "$folder.new/$name"
+    done
     mv "$folder.new" "$folder"
     rm -rf "$debs"
 }

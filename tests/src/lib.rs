@@ -1,1 +1,48 @@
-//! Support for the end-to-end tests.
+//! Support for the end-to-end tests: minivmm and GDB as child processes, read and written as a
+//! person would, with a log of each for when a test fails.
+//!
+//! `scripts/test` sets the environment: `MINIVMM_BIN`, `MINIVMM_GUESTS` (kernels, initramfs and
+//! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled) and `MINIVMM_TEST_LOGS`.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "this crate is tests"
+)]
+
+pub mod gdb;
+pub mod minivmm;
+pub mod transcript;
+
+use std::env;
+use std::path::PathBuf;
+
+pub use gdb::Gdb;
+pub use minivmm::{Finished, Minivmm};
+
+fn folder(variable: &str) -> PathBuf {
+    let folder = env::var_os(variable);
+    PathBuf::from(folder.unwrap_or_else(|| panic!("{variable} is not set: run scripts/test")))
+}
+
+/// A file among the Linux guests: `Image-6.12`, `initramfs.cpio`, `vmlinux-6.12`.
+pub fn guest(name: &str) -> PathBuf {
+    folder("MINIVMM_GUESTS").join(name)
+}
+
+/// A bare-metal guest of tests/guests, by its name without suffix.
+pub fn bare_guest(name: &str) -> PathBuf {
+    folder("MINIVMM_BARE_GUESTS").join(format!("{name}.bin"))
+}
+
+/// An empty folder for this test's files, named after the test.
+pub fn scratch() -> PathBuf {
+    let folder = folder("MINIVMM_TEST_LOGS").join(test_name());
+    std::fs::create_dir_all(&folder).expect("scratch folder");
+    folder
+}
+
+/// Name of the running test, as libtest calls it.
+fn test_name() -> String {
+    std::thread::current().name().unwrap_or("main").replace("::", "-")
+}

@@ -1,0 +1,96 @@
+//! What a child process has written so far.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long to wait for anything. Nested emulation on a busy machine is slow; a pass never waits.
+pub const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Output of a child process, collected by a thread and kept in a log file too.
+#[derive(Clone)]
+pub struct Transcript(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// Everything before this was matched by [`Transcript::expect`].
+    seen: usize,
+    has_ended: bool,
+}
+
+impl Transcript {
+    /// Collects everything from `source`, and copies it to the file at `log`.
+    pub fn of(mut source: impl Read + Send + 'static, log: &Path) -> Self {
+        let transcript = Self(Arc::default());
+        let shared = transcript.clone();
+        let mut log = File::create(log).expect("log file");
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let len = source.read(&mut buffer).unwrap_or(0);
+                let bytes = buffer.get(..len).unwrap_or_default();
+                log.write_all(bytes).expect("log file");
+                let mut state = shared.lock();
+                state.bytes.extend(bytes);
+                state.has_ended = len == 0;
+                shared.0.1.notify_all();
+                if len == 0 {
+                    break;
+                }
+            }
+        });
+        transcript
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for `wanted` behind what was matched before, and returns the text up to its end.
+    /// Panics with what is there if it does not come.
+    pub fn expect(&self, wanted: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            let new = state.bytes.get(state.seen..).unwrap_or_default();
+            if let Some(at) = find(new, wanted.as_bytes()) {
+                let end = state.seen + at + wanted.len();
+                let text =
+                    String::from_utf8_lossy(new.get(..at + wanted.len()).unwrap_or_default());
+                let text = text.into_owned();
+                state.seen = end;
+                return text;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.has_ended || left.is_zero() {
+                let why = if state.has_ended { "the output ended" } else { "time is up" };
+                panic!("expected {wanted:?}, {why}; found\n{}", String::from_utf8_lossy(new));
+            }
+            let woken = self.0.1.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits for the end and returns everything. Panics with what is there if it does not come.
+    pub fn finish(&self) -> String {
+        let state = self.lock();
+        let waited = self.0.1.wait_timeout_while(state, PATIENCE, |state| !state.has_ended);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&state.bytes).into_owned();
+        assert!(state.has_ended, "expected the end of the output, time is up; found\n{text}");
+        text
+    }
+
+    /// Everything so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
