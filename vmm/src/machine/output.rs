@@ -68,10 +68,14 @@ impl Output {
     /// Queues what fits and returns how much that was.
     pub fn push(&self, bytes: &[u8]) -> usize {
         let mut state = self.lock();
+        let was_empty = state.queue.is_empty();
         let taken = bytes.len().min(CAPACITY.saturating_sub(state.queue.len()));
         state.queue.extend(bytes.iter().take(taken));
         state.is_full |= taken < bytes.len();
-        self.changed.notify_all();
+        // The writer waits for an empty queue only: a busy one needs no system call per byte.
+        if was_empty {
+            self.changed.notify_all();
+        }
         taken
     }
 
