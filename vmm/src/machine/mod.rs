@@ -37,6 +37,7 @@ const RNG_SEED: usize = 32;
 
 /// Runs a guest to its end.
 pub fn run(config: &Config) -> Outcome {
+    terminal::end_on_panic();
     assemble(config).unwrap_or_else(|outcome| outcome)
 }
 

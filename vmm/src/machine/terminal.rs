@@ -24,7 +24,6 @@ pub fn make_raw() -> io::Result<bool> {
     // Our own messages end lines with a bare newline.
     raw.output_flags.insert(OutputFlags::OPOST);
     *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
-    restore_on_panic();
     termios::tcsetattr(&stdin, SetArg::TCSADRAIN, &raw)?;
     Ok(true)
 }
@@ -38,7 +37,7 @@ pub fn restore() {
 }
 
 /// A panic on any thread is a defect of ours: no guest may go on with half its machine gone.
-fn restore_on_panic() {
+pub fn end_on_panic() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         restore();
