@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables cross files
 # Sourced by every script here: where things are, how to speak, and which compiler makes arm64 programs.
 set -euo pipefail
 

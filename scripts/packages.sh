@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables cross files
 # Sourced by setup: takes Debian packages apart into folders of the cache. Needs no root and leaves the system's own packages
 # and their configuration alone: apt gets lists, state and sources of its own.
 
@@ -8,6 +8,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # mirror PATTERN FALLBACK: where this machine's apt gets the suite that PATTERN matches.
 mirror() {
     local uri
+    # shellcheck disable=SC2016 # apt expands them
     uri=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 2>/dev/null |
         awk -v pattern="$1" '$1 ~ pattern && $2 ~ /debian/ { print $2; exit }')
     printf '%s' "${uri:-$2}"

@@ -12,6 +12,7 @@
 
 pub mod gdb;
 pub mod minivmm;
+pub mod shell;
 pub mod transcript;
 
 use std::env;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use gdb::Gdb;
 pub use minivmm::{Finished, Minivmm};
+pub use shell::Shell;
 
 fn folder(variable: &str) -> PathBuf {
     let folder = env::var_os(variable);

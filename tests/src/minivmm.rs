@@ -1,19 +1,23 @@
 //! minivmm as a child process.
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::transcript::Transcript;
-use crate::{folder, guest, scratch};
+use crate::{bare_guest, folder, guest, scratch};
 
 /// A running minivmm. Killed when it is dropped.
 pub struct Minivmm {
     child: Child,
-    stdin: Option<ChildStdin>,
+    stdin: Option<File>,
     /// The guest's console.
     pub console: Transcript,
     /// What minivmm itself says.
@@ -34,39 +38,82 @@ pub struct Finished {
 impl Minivmm {
     /// Starts minivmm with these arguments and nothing else.
     pub fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let mut child = Command::new(folder("MINIVMM_BIN"))
+        Self::spawn(Command::new(Self::binary()).args(arguments).stdin(Stdio::piped()))
+    }
+
+    /// Starts minivmm with a new terminal as its standard input and output. Also returns the
+    /// terminal's other end, which tells its settings.
+    pub fn start_on_terminal(
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> (Self, OwnedFd) {
+        let terminal = openpty(None, None).expect("a pseudo-terminal");
+        let clone = |fd: &OwnedFd| fd.try_clone().expect("another descriptor");
+        // Only minivmm has the terminal open, so that its output ends when minivmm does.
+        let child = Command::new(Self::binary())
             .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdin(clone(&terminal.slave))
+            .stdout(terminal.slave)
             .stderr(Stdio::piped())
             .spawn()
             .expect("minivmm starts");
+        let [keys, screen] = [(); 2].map(|()| File::from(clone(&terminal.master)));
+        (Self::of(child, Some(keys), screen), terminal.master)
+    }
+
+    /// Starts a command that becomes minivmm, with pipes for its output.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let stdin = child.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin)));
+        let stdout = child.stdout.take().expect("stdout");
+        Self::of(child, stdin, stdout)
+    }
+
+    fn of(mut child: Child, stdin: Option<File>, stdout: impl Read + Send + 'static) -> Self {
         let logs = scratch();
-        let console =
-            Transcript::of(child.stdout.take().expect("stdout"), &logs.join("console.log"));
-        let stderr =
-            Transcript::of(child.stderr.take().expect("stderr"), &logs.join("minivmm.log"));
-        let stdin = child.stdin.take();
+        let pid = child.id();
+        let console = Transcript::of(stdout, &logs.join(format!("console-{pid}.log")));
+        let stderr = child.stderr.take().expect("stderr");
+        let stderr = Transcript::of(stderr, &logs.join(format!("minivmm-{pid}.log")));
         Self { child, stdin, console, stderr }
+    }
+
+    /// The program under test.
+    pub fn binary() -> PathBuf {
+        folder("MINIVMM_BIN")
     }
 
     /// Boots Debian's kernel of this version ("6.12") with the busybox initramfs. `init` is what
     /// runs in the guest before it powers off; a shell if it is empty.
     pub fn boot(version: &str, init: &str, more: &[&str]) -> Self {
+        match init {
+            "" => Self::boot_with("console=ttyAMA0 panic=-1", version, more),
+            init => Self::boot_with(&format!("console=ttyAMA0 panic=-1 -- {init}"), version, more),
+        }
+    }
+
+    /// As [`Self::boot`], with a kernel command line of one's own.
+    pub fn boot_with(cmdline: &str, version: &str, more: &[&str]) -> Self {
         let kernel = guest(&format!("Image-{version}"));
         let initrd = guest("initramfs.cpio");
-        let cmdline = match init {
-            "" => "console=ttyAMA0 panic=-1".to_owned(),
-            init => format!("console=ttyAMA0 panic=-1 -- {init}"),
-        };
         let fixed = [
             OsStr::new("--kernel"),
             kernel.as_os_str(),
             OsStr::new("--initrd"),
             initrd.as_os_str(),
             OsStr::new("--cmdline"),
-            OsStr::new(&cmdline),
+            OsStr::new(cmdline),
         ];
+        Self::start(fixed.into_iter().chain(more.iter().map(OsStr::new)))
+    }
+
+    /// Starts a bare-metal guest of tests/guests.
+    pub fn start_bare(name: &str, more: &[&str]) -> Self {
+        let kernel = bare_guest(name);
+        let fixed = [OsStr::new("--kernel"), kernel.as_os_str()];
         Self::start(fixed.into_iter().chain(more.iter().map(OsStr::new)))
     }
 

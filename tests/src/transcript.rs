@@ -55,9 +55,14 @@ impl Transcript {
     pub fn expect(&self, wanted: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.lock();
+        let mut searched = 0;
         loop {
             let new = state.bytes.get(state.seen..).unwrap_or_default();
-            if let Some(at) = find(new, wanted.as_bytes()) {
+            // What was searched before, except for a match that it may begin.
+            let from = searched.saturating_sub(wanted.len());
+            searched = new.len();
+            if let Some(at) = find(new.get(from..).unwrap_or_default(), wanted.as_bytes()) {
+                let at = from + at;
                 let end = state.seen + at + wanted.len();
                 let text =
                     String::from_utf8_lossy(new.get(..at + wanted.len()).unwrap_or_default());

@@ -1,0 +1,50 @@
+//! A shell in a Linux guest that runs one command after the other.
+
+use crate::minivmm::{Finished, Minivmm};
+
+/// A booted guest. Its shell reads commands through a pipe, so it shows no prompt and no echo, and
+/// what is on the console is what a command has written.
+pub struct Shell {
+    /// The machine.
+    pub minivmm: Minivmm,
+    commands: usize,
+}
+
+/// Runs as a child of the guest's init, which powers off after it.
+const INIT: &str = "sh -c \"stty -echo; echo READY; cat | sh\"";
+
+impl Shell {
+    /// Boots Debian's kernel of this version ("6.12") to a shell.
+    pub fn boot(version: &str, more: &[&str]) -> Self {
+        Self::boot_with("console=ttyAMA0 quiet panic=-1", version, more)
+    }
+
+    /// As [`Self::boot`], with a kernel command line of one's own.
+    pub fn boot_with(cmdline: &str, version: &str, more: &[&str]) -> Self {
+        let minivmm = Minivmm::boot_with(&format!("{cmdline} -- {INIT}"), version, more);
+        minivmm.console.expect("READY\r\n");
+        Self { minivmm, commands: 0 }
+    }
+
+    /// Runs a command to its end and returns what it wrote, without white space at the end.
+    pub fn run(&mut self, command: &str) -> String {
+        self.begin(command);
+        self.commands += 1;
+        let mark = format!("<end of command {}>", self.commands);
+        self.minivmm.send(&format!("echo '{mark}'\n"));
+        let text = self.minivmm.console.expect(&mark);
+        let text = text.strip_suffix(mark.as_str()).unwrap_or(&text);
+        text.replace("\r\n", "\n").trim_end().trim_start_matches('\n').to_owned()
+    }
+
+    /// Starts a command and does not wait.
+    pub fn begin(&mut self, command: &str) {
+        self.minivmm.send(&format!("{command}\n"));
+    }
+
+    /// Runs a command that ends the machine.
+    pub fn finish(mut self, command: &str) -> Finished {
+        self.begin(command);
+        self.minivmm.finish()
+    }
+}
