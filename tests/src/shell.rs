@@ -2,7 +2,7 @@
 
 use crate::minivmm::{Finished, Minivmm};
 
-/// A booted guest. Its shell reads commands through a pipe, so it shows no prompt and no echo, and
+/// A booted guest. Its shell reads the console as a script, so it shows no prompt and no echo, and
 /// what is on the console is what a command has written.
 pub struct Shell {
     /// The machine.
@@ -10,8 +10,8 @@ pub struct Shell {
     commands: usize,
 }
 
-/// Runs as a child of the guest's init, which powers off after it.
-const INIT: &str = "sh -c \"stty -echo; echo READY; cat | sh\"";
+/// What a kernel command line has behind its ` -- `. Runs as a child of the guest's init, which powers off after it.
+pub const INIT: &str = "sh -c \"stty -echo; echo READY; exec sh /dev/console\"";
 
 impl Shell {
     /// Boots Debian's kernel of this version ("6.12") to a shell.

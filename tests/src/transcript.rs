@@ -55,7 +55,7 @@ impl Transcript {
     pub fn expect(&self, wanted: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.lock();
-        let mut searched = 0;
+        let mut searched = 0_usize;
         loop {
             let new = state.bytes.get(state.seen..).unwrap_or_default();
             // What was searched before, except for a match that it may begin.

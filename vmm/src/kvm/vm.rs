@@ -11,8 +11,8 @@ use kvm_bindings::{
     KVM_ARM_VCPU_PMU_V3_IRQ, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
     KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE,
     KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE,
-    KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW, kvm_device_attr,
-    kvm_userspace_memory_region, kvm_vcpu_init,
+    KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP,
+    KVM_GUESTDBG_USE_HW, kvm_device_attr, kvm_userspace_memory_region, kvm_vcpu_init,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
@@ -105,19 +105,22 @@ impl Vm {
             .collect()
     }
 
-    /// What KVM can do for a debugger.
-    pub fn debug_support(&self) -> DebugSupport {
+    /// What KVM can do for a debugger; an error if that is nothing.
+    pub fn debug_support(&self) -> Result<DebugSupport, Error> {
+        if self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG.into()) <= 0 {
+            return Err(Error::Missing("guest debug, which --gdb needs"));
+        }
         let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
         let has = |mode: u32| modes.cast_unsigned() & mode != 0;
         let count = |pairs: i32| match usize::try_from(pairs) {
             Ok(pairs) if has(KVM_GUESTDBG_USE_HW) => pairs,
             _ => 0,
         };
-        DebugSupport {
+        Ok(DebugSupport {
             breakpoints: count(self.kvm.get_guest_debug_hw_bps()),
             watchpoints: count(self.kvm.get_guest_debug_hw_wps()),
             step: has(KVM_GUESTDBG_SINGLESTEP),
-        }
+        })
     }
 
     /// The line that raises shared interrupt `spi` (counted from 0, INTID 32).

@@ -74,8 +74,10 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     .map_err(|error| Outcome::HostFailed(chain(&error)))?;
 
     let (bus, uart, console) = devices(&vm)?;
-    let engine =
-        listener.as_ref().map(|_| Arc::new(Engine::new(vm.memory().clone(), vm.debug_support())));
+    let engine = match &listener {
+        Some(_) => Some(Arc::new(Engine::new(vm.memory().clone(), vm.debug_support()?))),
+        None => None,
+    };
     let runner: Arc<dyn Runner> = match &engine {
         Some(engine) => engine.clone(),
         None => Arc::new(Undebugged),
