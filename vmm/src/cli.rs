@@ -177,7 +177,8 @@ fn gdb_address(text: &str) -> Result<GdbAddress, String> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
     // [::1]:1234
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = number(port).and_then(|port| u16::try_from(port).ok()).ok_or_else(bad)?;
+    let port = number(port).and_then(|port| u16::try_from(port).ok());
+    let port = port.filter(|port| *port != 0).ok_or_else(bad)?;
     if host.is_empty() { Err(bad()) } else { Ok(GdbAddress::Tcp(host.to_owned(), port)) }
 }
 
@@ -262,7 +263,7 @@ mod tests {
             config(&["--gdb", "unix:/tmp/s:1"]).gdb,
             Some(GdbAddress::Unix("/tmp/s:1".into()))
         );
-        for bad in ["", "unix:", "65536", ":1234", "host:", "host", "1234x"] {
+        for bad in ["", "0", "unix:", "65536", ":1234", "host:", "host", "1234x"] {
             assert_eq!(
                 error(&["--gdb", bad]),
                 format!("--gdb {bad}: expected PORT, HOST:PORT or unix:PATH")

@@ -18,6 +18,7 @@ mod exit;
 mod kvm;
 #[cfg_attr(not(target_arch = "aarch64"), path = "machine_elsewhere.rs")]
 mod machine;
+mod message;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
 /// Says why, where the user did not ask for it, and gives the exit status.
 fn finish(outcome: &Outcome) -> ExitCode {
     if !matches!(outcome, Outcome::PoweredOff | Outcome::Killed) {
-        eprintln!("minivmm: {outcome}");
+        message::say(outcome);
     }
     outcome.status().into()
 }

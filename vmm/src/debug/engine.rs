@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gdbstub::{Kind, TargetError};
 
 use super::breakpoints::Breakpoints;
-use super::watchpoints::{self, Access, Watchpoint};
+use super::watchpoints::{self, Watchpoint};
 use super::{inject, memory, step};
 use crate::arch::esr::{Class, Esr};
 use crate::kvm::control::{Order, Runner, Trap, VcpuStop};
@@ -126,8 +126,8 @@ impl Engine {
     }
 
     /// Takes a watchpoint out of its debug registers.
-    pub fn remove_watchpoint(&self, addr: u64, len: u64, access: Access) {
-        self.points().watchpoints.retain(|point| *point != Watchpoint { addr, len, access });
+    pub fn remove_watchpoint(&self, removed: Watchpoint) {
+        self.points().watchpoints.retain(|point| *point != removed);
     }
 
     /// Forgets everything that was set. The vCPUs must be parked.
@@ -170,8 +170,13 @@ impl Engine {
                 let pc = vcpu.pc()?;
                 let ipa = memory::translate(vcpu, &self.memory, pc)?.map(|mapping| mapping.ipa);
                 let points = self.points();
-                let is_planted = ipa.is_ok_and(|ipa| points.software.is_planted(ipa));
-                if is_planted && points.software.contains(pc) {
+                let is_set = points.software.contains(pc);
+                // The CPU got here, so a walk that fails now met a table that is being changed.
+                let is_planted = match ipa {
+                    Ok(ipa) => points.software.is_planted(ipa),
+                    Err(_) => is_set,
+                };
+                if is_planted && is_set {
                     return Ok(Some(Trap::Breakpoint));
                 }
                 if is_planted {

@@ -17,6 +17,9 @@ use crate::kvm::control::VcpuStop;
 /// bytes can ask for 32 KiB.
 const READ_SIZE: usize = 4 << 10;
 
+/// What a debugger is told that comes before the guest's first instruction.
+const FIRST_STOP: Stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(stop::SIGTRAP) };
+
 /// A socket that waits for debuggers.
 pub enum Listener {
     /// TCP.
@@ -37,7 +40,8 @@ impl Listener {
     /// more is replaced.
     pub fn unix(path: &Path) -> io::Result<Self> {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-        if is_socket && UnixStream::connect(path).is_err() {
+        let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        if is_socket && UnixStream::connect(path).err().is_some_and(refused) {
             fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
@@ -89,7 +93,8 @@ impl Stream for UnixStream {}
 
 struct Client {
     stream: Box<dyn Stream>,
-    session: Session,
+    /// Begins with the first byte: whoever only connects, such as a port scan, stops no guest.
+    session: Option<Session>,
     /// Replies that the socket has not taken yet. While there are any, nothing is read.
     unsent: Vec<u8>,
 }
@@ -119,14 +124,7 @@ impl Server {
     /// A server for a guest that is parked at its first instruction.
     pub fn new(listener: Listener, mut guest: Guest) -> Self {
         guest.attach();
-        let reason = StopReason::Signal(stop::SIGTRAP);
-        Self {
-            listener,
-            client: None,
-            closed: None,
-            guest,
-            stop: Some(Stop { tid: Tid::FIRST, reason }),
-        }
+        Self { listener, client: None, closed: None, guest, stop: Some(FIRST_STOP) }
     }
 
     /// Lets the guest run before any debugger came.
@@ -156,30 +154,21 @@ impl Server {
         self.closed = None;
     }
 
-    /// Takes a client and stops the guest for it; a second one is sent away.
+    /// Takes a client; a second one is sent away.
     pub fn accept(&mut self) -> Outcome {
+        // The client may have left, with that news still waiting behind this one.
+        match self.serve() {
+            Outcome::Nothing => {}
+            outcome => return outcome,
+        }
         // It left before it was let in, or descriptors ran out: the next one may do better.
         let Ok(mut stream) = self.listener.accept() else { return Outcome::Nothing };
         if self.client.is_some() {
             // Best effort: the client may not be reading.
             let _ = stream.write(b"$E.minivmm serves one debugger at a time#34");
-            return Outcome::Nothing;
+        } else {
+            self.client = Some(Client { stream, session: None, unsent: Vec::new() });
         }
-        let initial = match self.stop {
-            Some(stop) => stop,
-            None => {
-                self.guest.attach();
-                match self.guest.interrupt_now() {
-                    Event::Stopped(stop) => stop,
-                    Event::Nothing => {
-                        Stop { tid: Tid::FIRST, reason: StopReason::Signal(stop::SIGINT) }
-                    }
-                    Event::Ended(ended) => return Outcome::Ended(ended),
-                }
-            }
-        };
-        self.stop = Some(initial);
-        self.client = Some(Client { stream, session: Session::new(initial), unsent: Vec::new() });
         Outcome::Nothing
     }
 
@@ -199,8 +188,24 @@ impl Server {
             Err(error) if is_temporary(&error) => return Outcome::Nothing,
             Err(_) => return self.lose_client(),
         };
-        let flow = client.session.receive(bytes, &mut self.guest, &mut client.unsent);
-        let is_running = client.session.is_running();
+        if client.session.is_none() {
+            let stop = match self.stop {
+                Some(stop) => stop,
+                None => {
+                    self.guest.attach();
+                    match self.guest.interrupt_now() {
+                        Event::Stopped(stop) => stop,
+                        Event::Nothing => FIRST_STOP,
+                        Event::Ended(ended) => return Outcome::Ended(ended),
+                    }
+                }
+            };
+            self.stop = Some(stop);
+            client.session = Some(Session::new(stop));
+        }
+        let Some(session) = &mut client.session else { return Outcome::Nothing };
+        let flow = session.receive(bytes, &mut self.guest, &mut client.unsent);
+        let is_running = session.is_running();
         // A lost client shows at the next read.
         let _ = client.flush();
         match flow {
@@ -246,8 +251,10 @@ impl Server {
     }
 
     fn tell(&mut self, stop: Stop) {
-        if let Some(client) = &mut self.client {
-            client.session.stopped(stop, &mut self.guest, &mut client.unsent);
+        if let Some(client) = &mut self.client
+            && let Some(session) = &mut client.session
+        {
+            session.stopped(stop, &mut self.guest, &mut client.unsent);
             // A lost client shows at the next read.
             let _ = client.flush();
         }

@@ -72,7 +72,7 @@ fn masked_step(
             // A trapped access was completed by the entry that was interrupted, or WFI ended:
             // the instruction is done and KVM will not report it.
             Exit::Interrupted if vcpu.pc()? != before.pc => {
-                unmask(vcpu, before, false)?;
+                unmask(vcpu, before, true)?;
                 Some(VcpuStop::Trap(Trap::Step))
             }
             Exit::Interrupted if kick.is_raised() => {
@@ -123,6 +123,9 @@ fn unmask(vcpu: &Vcpu, before: &Before, may_have_trapped: bool) -> Result<(), Er
 fn took_exception(vcpu: &Vcpu, before: &Before) -> Result<bool, Error> {
     let vector = vcpu.get(regs::VBAR_EL1)?.wrapping_add(exception::sync_vector(before.pstate));
     let elr = vcpu.get(regs::ELR_EL1)?;
-    // The preferred return address is the instruction itself, or for SVC the one behind it.
-    Ok(vcpu.pc()? == vector && (elr == before.pc || elr == before.pc.wrapping_add(4)))
+    // The preferred return address is the instruction itself, or for SVC the one behind it, which
+    // in T32 is two bytes long.
+    let behind = elr.wrapping_sub(before.pc);
+    let is_next = behind == 4 || before.pstate.is_aarch32() && behind == 2;
+    Ok(vcpu.pc()? == vector && (behind == 0 || is_next))
 }

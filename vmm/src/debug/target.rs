@@ -1,4 +1,4 @@
-//! The guest as the stub sees it. All vCPUs are parked whenever a method but `interrupt` runs.
+//! The guest as the stub sees it. What reads or changes it runs only while all vCPUs are parked.
 
 use std::sync::Arc;
 
@@ -35,6 +35,18 @@ pub enum Event {
     Ended(VcpuStop),
 }
 
+/// What to do about the vCPUs' stops.
+enum Judgement {
+    /// There are none.
+    Nothing,
+    /// Tell the server.
+    Report(Event),
+    /// Let this vCPU alone step over a BRK that is not meant for it.
+    StepOver(usize),
+    /// It has: let all go on as they were told.
+    GoOn,
+}
+
 fn host(error: &Error) -> TargetError {
     TargetError::Host(error.to_string())
 }
@@ -66,47 +78,57 @@ impl Guest {
     /// Parks the vCPUs; the stop to report, which may be one of theirs.
     pub fn interrupt_now(&mut self) -> Event {
         self.control.park();
-        match self.next_event() {
-            Event::Nothing => {
-                self.control.park();
-                self.is_stepping_over = false;
+        match self.judge() {
+            Judgement::Report(event) => event,
+            // What was to go on alone or together does not: all are parked, and stay so.
+            Judgement::Nothing | Judgement::StepOver(_) | Judgement::GoOn => {
                 let reason = StopReason::Signal(stop::SIGINT);
                 Event::Stopped(Stop { tid: Tid::FIRST, reason })
             }
-            event => event,
         }
     }
 
-    /// Takes the stops of the vCPUs, if there are any, and says what they amount to.
+    /// Takes the stops of the vCPUs, if there are any, acts on those that nobody needs to hear of,
+    /// and says what the others amount to.
     pub fn next_event(&mut self) -> Event {
+        match self.judge() {
+            Judgement::Nothing => Event::Nothing,
+            Judgement::Report(event) => event,
+            Judgement::StepOver(index) => {
+                self.is_stepping_over = true;
+                self.control.resume(alone(index, self.orders.len()));
+                Event::Nothing
+            }
+            Judgement::GoOn => {
+                self.control.resume(self.orders.iter().copied());
+                Event::Nothing
+            }
+        }
+    }
+
+    /// Takes the stops of the vCPUs and decides. If there was one, all are parked now.
+    fn judge(&mut self) -> Judgement {
         let stops = self.control.take_stops();
         if stops.is_empty() {
-            return Event::Nothing;
+            return Judgement::Nothing;
         }
+        let was_stepping_over = std::mem::take(&mut self.is_stepping_over);
         let mut foreign = None;
         let mut first = None;
         for (index, stop) in stops {
             match stop {
                 VcpuStop::Trap(Trap::ForeignBreakpoint) => foreign = foreign.or(Some(index)),
-                // Where several stopped at once, the first is reported. The others have executed
-                // nothing and will stop again.
+                // Where several stopped at once, the first is reported. One at a breakpoint or
+                // watchpoint has executed nothing and will stop again.
                 VcpuStop::Trap(trap) => first = first.or(Some((index, trap))),
-                ended => return Event::Ended(ended),
+                ended => return Judgement::Report(Event::Ended(ended)),
             }
         }
-        let was_stepping_over = std::mem::take(&mut self.is_stepping_over);
         match (first, foreign) {
-            (Some((_, Trap::Step)), None) if was_stepping_over => {
-                self.control.resume(self.orders.iter().copied());
-                Event::Nothing
-            }
-            (Some((index, trap)), _) => Event::Stopped(self.stop(index, trap)),
-            (None, Some(index)) => {
-                self.is_stepping_over = true;
-                self.control.resume(alone(index, self.orders.len()));
-                Event::Nothing
-            }
-            (None, None) => Event::Nothing,
+            (Some((_, Trap::Step)), None) if was_stepping_over => Judgement::GoOn,
+            (Some((index, trap)), _) => Judgement::Report(Event::Stopped(self.stop(index, trap))),
+            (None, Some(index)) => Judgement::StepOver(index),
+            (None, None) => Judgement::Nothing,
         }
     }
 
@@ -152,6 +174,7 @@ impl Guest {
         if is_planted {
             return Ok(());
         }
+        check_canonical(addr)?;
         self.engine.insert_hardware(addr, Kind::Software).map_err(|error| match error {
             TargetError::NoRoom { have, .. } => TargetError::Invalid(format!(
                 "{addr:#x} is not mapped to memory and all {have} hardware breakpoints are in use"
@@ -201,6 +224,26 @@ fn watchpoint(point: Stoppoint, access: Access) -> Result<Watchpoint, TargetErro
     })
 }
 
+/// The modes that a guest without EL2 can be in: EL0t, EL1t, EL1h and User.
+fn check_mode(cpsr: u32) -> Result<(), TargetError> {
+    match cpsr & 0x1f {
+        0x00 | 0x04 | 0x05 | 0x10 => Ok(()),
+        mode => Err(TargetError::Invalid(format!(
+            "cpsr {cpsr:#x}: mode {mode:#x}, expected 0x0, 0x4, 0x5 or 0x10"
+        ))),
+    }
+}
+
+/// Debug registers compare no more than the bits of a virtual address: bits 63:52 of any other
+/// value would be ignored.
+fn check_canonical(addr: u64) -> Result<(), TargetError> {
+    if matches!(addr >> 52, 0 | 0xfff) {
+        Ok(())
+    } else {
+        Err(TargetError::Invalid(format!("breakpoint at {addr:#x}: not a canonical address")))
+    }
+}
+
 /// A64 instructions are four aligned bytes.
 fn check_alignment(addr: u64) -> Result<(), TargetError> {
     if addr.is_multiple_of(4) {
@@ -229,6 +272,7 @@ impl Target for Guest {
     }
 
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
+        check_mode(regs.cpsr)?;
         self.with_vcpu(tid, |vcpu| registers::write_all(vcpu, regs))
     }
 
@@ -242,6 +286,9 @@ impl Target for Guest {
         reg: Register,
         value: RegisterValue,
     ) -> Result<(), TargetError> {
+        if reg == Register::Cpsr {
+            check_mode(value.as_u32())?;
+        }
         self.with_vcpu(tid, |vcpu| registers::write(vcpu, reg, value))
     }
 
@@ -269,6 +316,7 @@ impl Target for Guest {
             }
             Kind::Hardware => {
                 check_alignment(point.addr)?;
+                check_canonical(point.addr)?;
                 return self.engine.insert_hardware(point.addr, Kind::Hardware);
             }
             Kind::Write => Access::Write,
@@ -293,7 +341,7 @@ impl Target for Guest {
             Kind::Read => Access::Read,
             Kind::Access => Access::Any,
         };
-        self.engine.remove_watchpoint(point.addr, point.len, access);
+        self.engine.remove_watchpoint(watchpoint(point, access)?);
         Ok(())
     }
 
@@ -302,6 +350,7 @@ impl Target for Guest {
         if !self.engine.can_step() && actions.iter().any(|(_, action)| is_step(action)) {
             return Err(TargetError::Invalid("this host's KVM cannot single-step".to_owned()));
         }
+        self.is_stepping_over = false;
         self.orders.fill(None);
         for (tid, action) in actions {
             if let Some(order) = self.orders.get_mut(tid.index()) {

@@ -38,14 +38,21 @@ const BAS_A64: u64 = 0b1111 << BAS_SHIFT;
 /// Largest range of one pair: MASK = 31.
 const MAX_RANGE: u64 = 1 << 31;
 
+/// An address with its top byte as bit 55 has it (Arm ARM D8.9.1, tagged addresses).
+fn untagged(addr: u64) -> u64 {
+    (addr.cast_signed() << 8 >> 8).cast_unsigned()
+}
+
 /// The pair that stops at an instruction.
 pub fn breakpoint_pair(addr: u64) -> Pair {
     (addr, ENABLE | EL1_EL0 | BAS_A64)
 }
 
 impl Watchpoint {
-    /// A watchpoint, or `None` if it is empty or runs past the end of the address space.
+    /// A watchpoint, or `None` if it is empty or runs past the end of the address space. A tag in
+    /// the top byte of the address does not count.
     pub fn new(addr: u64, len: u64, access: Access) -> Option<Self> {
+        let addr = untagged(addr);
         addr.checked_add(len.checked_sub(1)?)?;
         Some(Self { addr, len, access })
     }
@@ -89,7 +96,7 @@ impl Watchpoint {
 
     /// The watched address nearest to `far`.
     pub fn nearest(&self, far: u64) -> u64 {
-        far.clamp(self.addr, self.last())
+        untagged(far).clamp(self.addr, self.last())
     }
 }
 
@@ -99,6 +106,7 @@ impl Watchpoint {
 /// start, and DC ZVA or a wide load a lower one still (Arm ARM D2.10.5). So the nearest one wins,
 /// among those that stop this kind of access.
 pub fn find(watchpoints: &[Watchpoint], far: u64, is_write: bool) -> Option<usize> {
+    let far = untagged(far);
     let unwanted = if is_write { Access::Read } else { Access::Write };
     let candidates = (0..).zip(watchpoints).filter(|(_, point)| point.access != unwanted);
     candidates.min_by_key(|(_, point)| point.distance(far)).map(|(number, _)| number)
@@ -176,6 +184,15 @@ mod tests {
         assert!(Watchpoint::new(u64::MAX, 2, Access::Any).is_none());
         assert!(Watchpoint::new(0, 0, Access::Any).is_none());
         assert_eq!(pairs(u64::MAX - 3, 4), [(u64::MAX - 7, WRITE | 0xf0 << 5)]);
+    }
+
+    #[test]
+    fn tags_do_not_count() {
+        let point = Watchpoint::new(0xab00_0000_0000_1000, 4, Access::Write).unwrap();
+
+        assert_eq!(point.pairs().next(), Some((0x1000, WRITE | 0x0f << 5)));
+        assert_eq!(find(&[point], 0xcd00_0000_0000_1002, true), Some(0));
+        assert_eq!(point.nearest(0xcd00_0000_0000_1002), 0x1002);
     }
 
     #[test]

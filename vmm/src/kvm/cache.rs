@@ -4,8 +4,9 @@
 use std::arch::asm;
 
 /// Makes `len` bytes written at `start` (host virtual) visible to instruction fetches of every
-/// vCPU: cleans the data cache to the point of unification and invalidates the instruction cache
-/// (Arm ARM B2.4.4, K13.5.2). Linux lets EL0 do both (SCTLR_EL1.UCI, UCT).
+/// vCPU: cleans and invalidates the data cache to the point of coherency, where a guest with its
+/// caches still off fetches from, and invalidates the instruction cache (Arm ARM B2.4.4, K13.5.2).
+/// Linux lets EL0 do both (SCTLR_EL1.UCI, UCT).
 ///
 /// # Safety
 /// `start..start + len` must be mapped and readable.
@@ -22,7 +23,7 @@ pub(super) unsafe fn sync_instruction_cache(start: *const u8, len: usize) {
     let mut line = first & !(data_line - 1);
     while line < end {
         // SAFETY: the line holds a byte of a mapped range; cleaning changes no value.
-        unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
+        unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
         line += data_line;
     }
     // SAFETY: a barrier.

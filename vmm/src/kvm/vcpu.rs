@@ -46,8 +46,6 @@ pub enum SystemEvent {
     Shutdown,
     /// PSCI SYSTEM_RESET or SYSTEM_RESET2.
     Reset,
-    /// The guest cannot go on.
-    Crash,
 }
 
 /// Debug registers of all vCPUs, as KVM_SET_GUEST_DEBUG takes them. `None` turns debugging off.
@@ -56,6 +54,9 @@ pub struct DebugRegisters {
     /// DBGBCR/DBGBVR and DBGWCR/DBGWVR.
     pub arch: kvm_guest_debug_arch,
 }
+
+/// KVM_DEBUG_ARCH_HSR_HIGH_VALID in `kvm_run.flags`.
+const HSR_HIGH_VALID: u16 = 1 << 0;
 
 /// One vCPU.
 pub struct Vcpu {
@@ -68,7 +69,8 @@ pub struct Vcpu {
 /// Another thread's handle to make a vCPU leave the guest.
 pub struct Kick(NonNull<AtomicU8>);
 
-// SAFETY: points at one byte that is only ever accessed atomically.
+// SAFETY: points into the kvm_run page, which the kernel reads and any thread may write at any
+// time. minivmm touches this byte through the atomic only, once the vCPU's thread runs.
 unsafe impl Send for Kick {}
 // SAFETY: as above.
 unsafe impl Sync for Kick {}
@@ -118,7 +120,10 @@ impl Vcpu {
                 Ok(VcpuExit::MmioRead(ipa, data)) => self.bus.read(ipa, data),
                 Ok(VcpuExit::MmioWrite(ipa, data)) => self.bus.write(ipa, data),
                 Ok(VcpuExit::Debug(debug)) => {
-                    let esr = Esr(u64::from(debug.hsr) | u64::from(debug.hsr_high) << 32);
+                    // Before 5.19 the kernel leaves hsr_high to what was there before.
+                    let has_high = self.fd.get_kvm_run().flags & HSR_HIGH_VALID != 0;
+                    let high = if has_high { u64::from(debug.hsr_high) << 32 } else { 0 };
+                    let esr = Esr(high | u64::from(debug.hsr));
                     return Exit::Debug { esr, far: debug.far };
                 }
                 Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
@@ -128,7 +133,7 @@ impl Vcpu {
                     return Exit::System(SystemEvent::Reset);
                 }
                 Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_CRASH, _)) => {
-                    return Exit::System(SystemEvent::Crash);
+                    return Exit::Unhandled("KVM_SYSTEM_EVENT_CRASH".to_owned());
                 }
                 Ok(other) => return Exit::Unhandled(format!("KVM exit {other:?}")),
                 // A trapped access is finished by the entry that this interrupted.

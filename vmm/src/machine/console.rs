@@ -8,12 +8,18 @@ use std::sync::{Arc, PoisonError};
 use devices::pl011::Wire;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
+use super::Uart;
 use super::escape::{Escape, HELP, Wish};
 use super::output::Output;
-use super::{Uart, terminal};
+use super::terminal::{self, Terminal};
+use crate::message;
 
-/// Bytes read from standard input at once, and so at most held for a guest that does not read.
+/// Bytes read from standard input at once.
 const READ_SIZE: usize = 4096;
+
+/// Bytes typed at a terminal that wait for a guest that does not read. A terminal is read all the
+/// time, since the next key may be Ctrl-A; what is typed beyond this is lost.
+const TYPE_AHEAD: usize = 1 << 20;
 
 /// The console before the UART exists.
 pub struct Console {
@@ -54,14 +60,15 @@ impl Console {
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         self.output.start(stdout, uart.clone())?;
-        let escape = terminal::make_raw()?.then(Escape::default);
+        let terminal = terminal::make_raw()?;
         Ok(RunningConsole {
             output: self.output,
             room: self.room,
             uart,
             stdin,
-            has_ended: false,
-            escape,
+            // To read the terminal of another job would stop us (SIGTTIN).
+            has_ended: terminal == Terminal::OfAnotherJob,
+            escape: (terminal == Terminal::Raw).then(Escape::default),
             pending: Vec::new(),
         })
     }
@@ -77,7 +84,7 @@ pub struct RunningConsole {
     has_ended: bool,
     /// On a terminal only: piped input is the guest's to the last byte.
     escape: Option<Escape>,
-    /// Read, and not yet taken by the UART. While there is any, nothing is read.
+    /// Read, and not yet taken by the UART. While there is any, nothing is read but a terminal.
     pending: Vec<u8>,
 }
 
@@ -99,7 +106,7 @@ impl RunningConsole {
 
     /// Whether there may be more input, and a place for what [`Self::read`] reads.
     pub fn wants_input(&self) -> bool {
-        !self.has_ended && self.pending.is_empty()
+        !self.has_ended && (self.pending.is_empty() || self.escape.is_some())
     }
 
     /// Reads standard input once, which may block unless it is readable, and feeds the UART.
@@ -123,10 +130,13 @@ impl RunningConsole {
                 None
             }
         };
+        if self.escape.is_some() {
+            self.pending.truncate(TYPE_AHEAD);
+        }
         self.feed();
         match wish {
             Some(Wish::Quit) => return true,
-            Some(Wish::Help) => eprint!("{HELP}"),
+            Some(Wish::Help) => message::say(HELP),
             None => {}
         }
         false

@@ -4,10 +4,7 @@
 const ESCAPE: u8 = 0x01;
 
 /// What the keys mean, for Ctrl-A h.
-pub const HELP: &str = "\r\n\
-    Ctrl-A x   quit minivmm\r\n\
-    Ctrl-A a   send Ctrl-A to the guest\r\n\
-    Ctrl-A h   this help\r\n";
+pub const HELP: &str = "Ctrl-A x quits, Ctrl-A a sends Ctrl-A to the guest, Ctrl-A h shows this";
 
 /// What the user wants of minivmm itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

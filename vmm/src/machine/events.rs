@@ -43,6 +43,8 @@ pub fn run(
     };
     terminal::restore();
     let state = shared.borrow();
+    // A guest that talks on would keep the queue from ever being empty.
+    state.control.park();
     if matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
         state.console.output().flush(FLUSH_LIMIT);
     } else {
@@ -90,8 +92,6 @@ impl Loop {
     }
 
     fn end_of(&self, stop: VcpuStop) -> Outcome {
-        // What the panic said may still be in the queue.
-        self.console.output().flush(FLUSH_LIMIT);
         let has_panicked = self.console.output().has_panicked();
         match stop {
             VcpuStop::System(SystemEvent::Shutdown | SystemEvent::Reset) if has_panicked => {
@@ -99,24 +99,22 @@ impl Loop {
             }
             VcpuStop::System(SystemEvent::Shutdown) => Outcome::PoweredOff,
             VcpuStop::System(SystemEvent::Reset) => Outcome::Reset,
-            VcpuStop::System(SystemEvent::Crash) => {
-                Outcome::Crashed("KVM_SYSTEM_EVENT_CRASH".to_owned())
-            }
             VcpuStop::Failed(report) => Outcome::Crashed(report),
             VcpuStop::Trap(trap) => Outcome::Crashed(format!("{trap:?} without a debugger")),
         }
     }
 
     fn on_news(&mut self) {
-        match self.console.output().take_news() {
-            // Under a debugger a panic is something to look at, not the end.
-            Some(News::PanicEnded) if self.server.is_none() => {
-                self.outcome = Some(Outcome::Panicked);
+        let has_debugger = self.server.as_ref().is_some_and(|server| server.client().is_some());
+        for news in self.console.output().take_news() {
+            match news {
+                // Under a debugger a panic is something to look at, not the end.
+                News::PanicEnded if has_debugger => {}
+                News::PanicEnded => self.outcome = Some(Outcome::Panicked),
+                News::Closed(kind) => {
+                    self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
+                }
             }
-            Some(News::Closed(kind)) => {
-                self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
-            }
-            Some(News::PanicEnded) | None => {}
         }
     }
 
@@ -157,13 +155,18 @@ impl Subscriber {
         let stdin = watch(state.console.stdin_fd(), Source::Stdin, EventSet::IN);
         match (self.is_stdin_watched, state.console.wants_input()) {
             (false, true) => {
-                if ops.add(stdin).is_ok() {
-                    self.is_stdin_watched = true;
-                } else {
+                match ops.add(stdin) {
+                    Ok(()) => self.is_stdin_watched = true,
                     // epoll takes no files and no /dev/null: they never block, so they are read as
                     // fast as the guest takes them.
-                    while state.console.wants_input() && state.outcome.is_none() {
-                        state.on_input();
+                    Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
+                        while state.console.wants_input() && state.outcome.is_none() {
+                            state.on_input();
+                        }
+                    }
+                    Err(error) => {
+                        let what = format!("standard input: {error}");
+                        state.outcome = Some(Outcome::HostFailed(what));
                     }
                 }
             }
@@ -221,6 +224,10 @@ impl MutEventSubscriber for Subscriber {
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
         let shared = self.shared.clone();
         let mut state = shared.borrow_mut();
+        // The rest of a batch of events comes too late: the end is decided.
+        if state.outcome.is_some() {
+            return;
+        }
         let is = |source: Source| events.data() == source as u32;
         if is(Source::Stops) {
             state.on_stops();

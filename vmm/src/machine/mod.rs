@@ -31,6 +31,7 @@ use crate::exit::Outcome;
 use crate::kvm::control::{Control, Order, Runner, Undebugged};
 use crate::kvm::error::Error;
 use crate::kvm::vm::Vm;
+use crate::message::say;
 
 /// Bytes of entropy for the guest's pool, as QEMU gives.
 const RNG_SEED: usize = 32;
@@ -38,7 +39,9 @@ const RNG_SEED: usize = 32;
 /// Runs a guest to its end.
 pub fn run(config: &Config) -> Outcome {
     terminal::end_on_panic();
-    assemble(config).unwrap_or_else(|outcome| outcome)
+    let outcome = assemble(config).unwrap_or_else(|outcome| outcome);
+    terminal::restore();
+    outcome
 }
 
 fn assemble(config: &Config) -> Result<Outcome, Outcome> {
@@ -60,8 +63,8 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         })?;
         return Ok(Outcome::PoweredOff);
     }
-    if cmdline.appended_nokaslr {
-        eprintln!("minivmm: added nokaslr to the kernel command line (say kaslr to keep it on)");
+    if cmdline.appended_nokaslr && files.dtb.is_none() {
+        say("added nokaslr to the kernel command line (say kaslr to keep it on)");
     }
     let state = load::load(
         vm.memory().ram(),
@@ -86,7 +89,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let console = console.start(uart).map_err(|error| host("console", &error))?;
     let server = match (listener, engine) {
         (Some(listener), Some(engine)) => {
-            eprintln!("minivmm: gdb: {}", greeting(config));
+            say(format_args!("gdb: {}", greeting(config)));
             let mut server = Server::new(listener, Guest::new(control.clone(), engine));
             if config.gdb_nowait {
                 server.run_undebugged();
@@ -161,7 +164,7 @@ type Uart = Arc<Mutex<Pl011>>;
 
 /// Puts every device on the bus.
 fn devices(vm: &Vm) -> Result<(Arc<Bus>, Uart, Console), Outcome> {
-    let mut bus = Bus::new(Box::new(|fault| eprintln!("minivmm: {fault}\r")));
+    let mut bus = Bus::new(Box::new(|fault| say(fault)));
     let console = Console::new().map_err(|error| host("console", &error))?;
     let uart_irq = Box::new(vm.irq_line(layout::UART_SPI));
     let uart = Arc::new(Mutex::new(Pl011::new(uart_irq, Box::new(console.wire()))));

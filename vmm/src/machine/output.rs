@@ -4,11 +4,12 @@
 //! nor the event loop: the queue fills, the UART says it is full, and the guest waits.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
@@ -20,7 +21,6 @@ const CAPACITY: usize = 64 << 10;
 pub struct Output {
     state: Mutex<State>,
     changed: Condvar,
-    has_panicked: AtomicBool,
     news: EventFd,
 }
 
@@ -30,7 +30,9 @@ struct State {
     is_writing: bool,
     /// The UART holds bytes back until there is room.
     is_full: bool,
-    news: Option<News>,
+    lines: Lines,
+    has_panicked: bool,
+    news: Vec<News>,
 }
 
 /// Something in the output, or about it, that the event loop should know.
@@ -48,7 +50,6 @@ impl Output {
         Ok(Arc::new(Self {
             state: Mutex::default(),
             changed: Condvar::new(),
-            has_panicked: AtomicBool::new(false),
             news: EventFd::new(EFD_NONBLOCK)?,
         }))
     }
@@ -56,7 +57,7 @@ impl Output {
     /// Starts the thread that writes to `sink`.
     pub fn start(
         self: &Arc<Self>,
-        sink: impl Write + Send + 'static,
+        sink: impl Write + AsFd + Send + 'static,
         uart: Uart,
     ) -> io::Result<()> {
         let output = self.clone();
@@ -70,7 +71,9 @@ impl Output {
         let mut state = self.lock();
         let was_empty = state.queue.is_empty();
         let taken = bytes.len().min(CAPACITY.saturating_sub(state.queue.len()));
-        state.queue.extend(bytes.iter().take(taken));
+        let bytes_taken = bytes.get(..taken).unwrap_or_default();
+        state.queue.extend(bytes_taken);
+        self.look_at(&mut state, bytes_taken);
         state.is_full |= taken < bytes.len();
         // The writer waits for an empty queue only: a busy one needs no system call per byte.
         if was_empty {
@@ -92,38 +95,34 @@ impl Output {
     }
 
     /// What happened since this was last asked.
-    pub fn take_news(&self) -> Option<News> {
+    pub fn take_news(&self) -> Vec<News> {
         // EAGAIN: nothing new.
         let _ = self.news.read();
-        self.lock().news.take()
+        std::mem::take(&mut self.lock().news)
     }
 
     /// Whether the guest's kernel said that it panicked.
     pub fn has_panicked(&self) -> bool {
-        self.has_panicked.load(Ordering::Relaxed)
+        self.lock().has_panicked
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, news: News) {
-        self.lock().news = Some(news);
+    fn announce(&self, state: &mut State, news: News) {
+        state.news.push(news);
         // Counts up; never full.
         let _ = self.news.write(1);
     }
 
-    fn write_all(&self, mut sink: impl Write, uart: &Uart) {
-        let mut lines = Lines::default();
+    fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart) {
         let mut is_open = true;
         loop {
             let (batch, was_full) = self.next_batch();
-            for line in lines.feed(&batch) {
-                self.look_at(&line);
-            }
-            if is_open && let Err(error) = sink.write_all(&batch).and_then(|()| sink.flush()) {
+            if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
                 is_open = false;
-                self.announce(News::Closed(error.kind()));
+                self.announce(&mut self.lock(), News::Closed(error.kind()));
             }
             if was_full {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).transmit_ready();
@@ -143,16 +142,33 @@ impl Output {
 
     /// Linux frames a panic in two lines (kernel/panic.c), the second after the stack dump and only
     /// where it does not reboot.
-    fn look_at(&self, line: &[u8]) {
+    fn look_at(&self, state: &mut State, bytes: &[u8]) {
         const PANIC: &[u8] = b"Kernel panic - not syncing";
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
-        if contains(line, PANIC) {
-            self.has_panicked.store(true, Ordering::Relaxed);
-        }
-        if contains(line, END) {
-            self.announce(News::PanicEnded);
+        for line in state.lines.feed(bytes) {
+            state.has_panicked |= contains(&line, PANIC);
+            if contains(&line, END) {
+                self.announce(state, News::PanicEnded);
+            }
         }
     }
+}
+
+/// Writes all of `bytes`, also to a terminal that somebody else has made non-blocking.
+fn write_blocking(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match sink.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut sinks = [PollFd::new(sink.as_fd(), PollFlags::POLLOUT)];
+                poll(&mut sinks, PollTimeout::NONE)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn contains(line: &[u8], wanted: &[u8]) -> bool {

@@ -15,10 +15,13 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks them for this thread and all that it starts later.
+    /// Blocks them for this thread and all that it starts later. One that whoever started us has
+    /// ignored, as nohup does, stays ignored.
     pub fn block() -> io::Result<Self> {
+        let ignored = ignored();
         let set = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]
             .into_iter()
+            .filter(|signal| ignored & 1 << (*signal as u32 - 1) == 0)
             .collect::<SigSet>();
         set.thread_block()?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
@@ -40,6 +43,13 @@ impl Signals {
         // The set is valid, and there is no other failure.
         let _ = self.set.thread_unblock();
     }
+}
+
+/// Mask of the signals that the process ignores, signal 1 in bit 0 (proc(5), SigIgn).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 impl AsRawFd for Signals {

@@ -11,12 +11,25 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 /// The settings to go back to, while the terminal is raw.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Makes the terminal on standard input raw until [`restore`]. False, with nothing changed, if
-/// there is none, or if it belongs to a job other than ours.
-pub fn make_raw() -> io::Result<bool> {
+/// What standard input is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// Not a terminal.
+    None,
+    /// A terminal that is not ours to read or to change: we run in the background.
+    OfAnotherJob,
+    /// A terminal, raw by now.
+    Raw,
+}
+
+/// Makes the terminal on standard input raw until [`restore`], if there is one and it is ours.
+pub fn make_raw() -> io::Result<Terminal> {
     let stdin = io::stdin();
-    if !stdin.is_terminal() || tcgetpgrp(&stdin).is_ok_and(|foreground| foreground != getpgrp()) {
-        return Ok(false);
+    if !stdin.is_terminal() {
+        return Ok(Terminal::None);
+    }
+    if tcgetpgrp(&stdin).is_ok_and(|foreground| foreground != getpgrp()) {
+        return Ok(Terminal::OfAnotherJob);
     }
     let saved = termios::tcgetattr(&stdin)?;
     let mut raw = saved.clone();
@@ -25,7 +38,7 @@ pub fn make_raw() -> io::Result<bool> {
     raw.output_flags.insert(OutputFlags::OPOST);
     *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
     termios::tcsetattr(&stdin, SetArg::TCSADRAIN, &raw)?;
-    Ok(true)
+    Ok(Terminal::Raw)
 }
 
 /// Undoes [`make_raw`]. Does nothing if the terminal is not raw.
