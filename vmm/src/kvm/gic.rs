@@ -1,6 +1,5 @@
 //! The interrupt controller, made by KVM: GICv3 where the host has it, else GICv2
 //! (Documentation/virt/kvm/devices/arm-vgic-v3.rst, arm-vgic.rst).
-use boot::layout;
 use kvm_bindings::{
     KVM_DEV_ARM_VGIC_CTRL_INIT, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_DEV_ARM_VGIC_GRP_CTRL,
     KVM_DEV_ARM_VGIC_GRP_NR_IRQS, KVM_VGIC_V2_ADDR_TYPE_CPU, KVM_VGIC_V2_ADDR_TYPE_DIST,
@@ -11,8 +10,9 @@ use kvm_bindings::{
 use kvm_ioctls::{DeviceFd, VmFd};
 
 use super::error::{Error, doing};
+use super::plan::Plan;
 
-/// INTIDs: 32 private ones and the SPIs of [`layout`], rounded up to KVM's granule of 32.
+/// INTIDs: 32 private ones and 64 SPIs, in KVM's granule of 32.
 const INTIDS: u32 = 96;
 /// The controller's version and its device. KVM keeps the device alive with the VM.
 pub(super) struct Gic {
@@ -38,18 +38,17 @@ impl Gic {
     }
 
     /// Places the controller and turns it on. All `vcpus` must exist.
-    pub(super) fn init(&self, vcpus: usize) -> Result<(), Error> {
+    pub(super) fn init(&self, plan: &Plan) -> Result<(), Error> {
         if self.is_v3 {
-            self.set_address(KVM_VGIC_V3_ADDR_TYPE_DIST, layout::GIC_DIST.start())?;
-            for (index, region) in (0..).zip(layout::redistributors(vcpus).unwrap_or_default()) {
+            self.set_address(KVM_VGIC_V3_ADDR_TYPE_DIST, plan.distributor)?;
+            for (index, row) in (0..).zip(&plan.redistributors) {
                 // Bits 63:52 count of redistributors, 51:16 base, 11:0 index.
-                let count = region.size() / layout::GIC_REDIST_STRIDE;
-                let value = count << 52 | region.start() | index;
+                let value = row.count << 52 | row.base | index;
                 self.set_address(KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, value)?;
             }
         } else {
-            self.set_address(KVM_VGIC_V2_ADDR_TYPE_DIST, layout::GIC_DIST.start())?;
-            self.set_address(KVM_VGIC_V2_ADDR_TYPE_CPU, layout::GICV2_CPU.start())?;
+            self.set_address(KVM_VGIC_V2_ADDR_TYPE_DIST, plan.distributor)?;
+            self.set_address(KVM_VGIC_V2_ADDR_TYPE_CPU, plan.cpu_interface)?;
         }
         self.set(KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &INTIDS)?;
         self.set(KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, &0u64)

@@ -5,6 +5,7 @@ pub mod control;
 pub mod error;
 mod gic;
 pub mod memory;
+pub mod plan;
 pub mod regs;
 pub mod vcpu;
 pub mod vm;

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use boot::layout;
 use devices::bus::Bus;
 use devices::irq::IrqLine;
 use kvm_bindings::{
@@ -19,6 +18,7 @@ use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use super::error::{Error, doing};
 use super::gic::Gic;
 use super::memory::Memory;
+use super::plan::{Plan, Redistributors};
 use super::regs;
 use super::vcpu::Vcpu;
 
@@ -43,36 +43,45 @@ pub struct Vm {
     gic: Gic,
 }
 
-/// Bits of an IPA unless the host offers fewer: KVM's default, enough for `layout::MAX_RAM`.
+/// The GICv2 architecture has eight CPU interfaces (Arm IHI 0048, 1.1).
+const GICV2_MAX_VCPUS: usize = 8;
+
+/// Bits of an IPA unless the host offers fewer: KVM's default, enough for 1 TiB.
 const IPA_BITS: u32 = 40;
 
 impl Vm {
-    /// Makes the VM with `vcpus` vCPUs and `ram_size` bytes of RAM at [`layout::RAM_BASE`].
-    pub fn new(ram_size: u64, vcpus: usize) -> Result<Self, Error> {
+    /// Makes the VM.
+    pub fn new(plan: &Plan) -> Result<Self, Error> {
+        let vcpus = plan.vcpus;
         let kvm = Kvm::new().map_err(|errno| Error::Open(errno.into()))?;
         match kvm.get_api_version() {
             12 => {}
             other => return Err(Error::ApiVersion(other)),
         }
-        let limit = kvm.get_max_vcpus().min(layout::MAX_VCPUS_GICV3);
+        let limit = kvm.get_max_vcpus();
         if vcpus > limit {
             return Err(Error::TooManyVcpus(vcpus, limit, "KVM_CAP_MAX_VCPUS"));
         }
-        let fd = create(&kvm, ram_size, vcpus)?;
-        let memory = Memory::new(layout::RAM_BASE, ram_size)?;
-        add_slot(&fd, &memory, ram_size)?;
+        let fd = create(&kvm, plan)?;
+        let memory = Memory::new(plan.ram_base, plan.ram_size)?;
+        add_slot(&fd, &memory, plan)?;
 
         let gic = Gic::create(&fd)?;
-        if !gic.is_v3() && vcpus > layout::MAX_VCPUS_GICV2 {
-            return Err(Error::TooManyVcpus(vcpus, layout::MAX_VCPUS_GICV2, "GICv2's limit"));
+        let room = if gic.is_v3() {
+            plan.redistributors.iter().map(|row| row.count as usize).sum()
+        } else {
+            GICV2_MAX_VCPUS
+        };
+        if vcpus > room {
+            return Err(Error::TooManyVcpus(vcpus, room, "the interrupt controller's limit"));
         }
         let features = features(&fd)?;
         let vcpus = (0..vcpus)
             .map(|index| create_vcpu(&fd, features, index))
             .collect::<Result<Vec<_>, _>>()?;
-        gic.init(vcpus.len())?;
+        gic.init(plan)?;
         if has_feature(&features, KVM_ARM_VCPU_PMU_V3) {
-            vcpus.iter().try_for_each(init_pmu)?;
+            vcpus.iter().try_for_each(|vcpu| init_pmu(vcpu, plan.pmu_intid))?;
         }
         Ok(Self { fd: Arc::new(fd), kvm, memory, vcpus, features, gic })
     }
@@ -123,9 +132,9 @@ impl Vm {
         })
     }
 
-    /// The line that raises shared interrupt `spi` (counted from 0, INTID 32).
-    pub fn irq_line(&self, spi: u32) -> impl IrqLine + use<> {
-        SpiLine { vm: self.fd.clone(), spi }
+    /// The line that raises a shared interrupt.
+    pub fn irq_line(&self, intid: u32) -> impl IrqLine + use<> {
+        SpiLine { vm: self.fd.clone(), intid }
     }
 
     /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
@@ -147,7 +156,7 @@ impl Vm {
 /// A GIC input.
 struct SpiLine {
     vm: Arc<VmFd>,
-    spi: u32,
+    intid: u32,
 }
 
 impl IrqLine for SpiLine {
@@ -155,23 +164,19 @@ impl IrqLine for SpiLine {
         /// KVM_ARM_IRQ_TYPE_SPI in bits 31:24 (api.rst 4.25).
         const TYPE_SPI: u32 = 1 << 24;
         // The INTID is valid by construction, and KVM knows no other failure here.
-        let _ = self.vm.set_irq_line(TYPE_SPI | layout::spi_intid(self.spi), high);
+        let _ = self.vm.set_irq_line(TYPE_SPI | self.intid, high);
     }
 }
 
 /// Makes the VM with guest addresses wide enough for this machine.
-fn create(kvm: &Kvm, ram_size: u64, vcpus: usize) -> Result<VmFd, Error> {
+fn create(kvm: &Kvm, plan: &Plan) -> Result<VmFd, Error> {
     // 0 on kernels that know 40 bits only.
     let limit = match kvm.get_host_ipa_limit() {
         bits if bits > 0 => bits.cast_unsigned(),
         _ => IPA_BITS,
     };
-    let last_ram = layout::RAM_BASE.saturating_add(ram_size - 1);
-    let last = layout::redistributors(vcpus)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|region| region.end() - 1)
-        .fold(last_ram, u64::max);
+    let last_ram = plan.ram_base.saturating_add(plan.ram_size - 1);
+    let last = plan.redistributors.iter().map(Redistributors::last).fold(last_ram, u64::max);
     let bits = limit.min(IPA_BITS);
     if last >> bits != 0 {
         return Err(Error::MemoryBeyondIpa(last, bits));
@@ -180,15 +185,15 @@ fn create(kvm: &Kvm, ram_size: u64, vcpus: usize) -> Result<VmFd, Error> {
     vm.map_err(doing("create a VM"))
 }
 
-fn add_slot(vm: &VmFd, memory: &Memory, size: u64) -> Result<(), Error> {
+fn add_slot(vm: &VmFd, memory: &Memory, plan: &Plan) -> Result<(), Error> {
     let slot = kvm_userspace_memory_region {
         slot: 0,
         flags: 0,
-        guest_phys_addr: layout::RAM_BASE,
-        memory_size: size,
+        guest_phys_addr: plan.ram_base,
+        memory_size: plan.ram_size,
         userspace_addr: memory.host_start() as u64,
     };
-    // SAFETY: the slot's host range is a mapping of `size` bytes that is never unmapped.
+    // SAFETY: the slot's host range is a mapping of `ram_size` bytes that is never unmapped.
     unsafe { vm.set_user_memory_region(slot) }.map_err(doing("add guest memory"))
 }
 
@@ -240,8 +245,7 @@ fn create_vcpu(vm: &VmFd, features: kvm_vcpu_init, index: usize) -> Result<VcpuF
 }
 
 /// Connects the PMU's overflow interrupt and turns it on. The GIC must be initialized.
-fn init_pmu(vcpu: &VcpuFd) -> Result<(), Error> {
-    let intid = layout::ppi_intid(layout::PMU_PPI);
+fn init_pmu(vcpu: &VcpuFd, intid: u32) -> Result<(), Error> {
     let mut request = kvm_device_attr {
         group: KVM_ARM_VCPU_PMU_V3_CTRL,
         attr: KVM_ARM_VCPU_PMU_V3_IRQ.into(),

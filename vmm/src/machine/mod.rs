@@ -30,6 +30,7 @@ use crate::debug::target::Guest;
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Order, Runner, Undebugged};
 use crate::kvm::error::Error;
+use crate::kvm::plan::{Plan, Redistributors};
 use crate::kvm::vm::Vm;
 use crate::message::say;
 
@@ -52,7 +53,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     // Before any thread is made: all of them inherit which signals are blocked.
     let signals = signals::Signals::block().map_err(|error| host("signals", &error))?;
 
-    let vm = Vm::new(config.memory, config.cpus)?;
+    let vm = Vm::new(&plan(config))?;
     let dtb = match &files.dtb {
         Some(dtb) => dtb.clone(),
         None => device_tree(config, &vm, &files, &cmdline.text)?,
@@ -142,6 +143,24 @@ fn greeting(config: &Config) -> String {
     format!("{doing}: target remote {target}")
 }
 
+/// The machine map, as far as KVM has a part in it.
+fn plan(config: &Config) -> Plan {
+    let rows = layout::redistributors(config.cpus.min(layout::MAX_VCPUS_GICV3));
+    let redistributors = rows.unwrap_or_default().into_iter().map(|row| Redistributors {
+        base: row.start(),
+        count: row.size() / layout::GIC_REDIST_STRIDE,
+    });
+    Plan {
+        ram_base: layout::RAM_BASE,
+        ram_size: config.memory,
+        vcpus: config.cpus,
+        distributor: layout::GIC_DIST.start(),
+        cpu_interface: layout::GICV2_CPU.start(),
+        redistributors: redistributors.collect(),
+        pmu_intid: layout::ppi_intid(layout::PMU_PPI),
+    }
+}
+
 fn device_tree(config: &Config, vm: &Vm, files: &Files, cmdline: &str) -> Result<Vec<u8>, Outcome> {
     let mut rng_seed = [0; RNG_SEED];
     File::open("/dev/urandom")
@@ -166,7 +185,7 @@ type Uart = Arc<Mutex<Pl011>>;
 fn devices(vm: &Vm) -> Result<(Arc<Bus>, Uart, Console), Outcome> {
     let mut bus = Bus::new(Box::new(|fault| say(fault)));
     let console = Console::new().map_err(|error| host("console", &error))?;
-    let uart_irq = Box::new(vm.irq_line(layout::UART_SPI));
+    let uart_irq = Box::new(vm.irq_line(layout::spi_intid(layout::UART_SPI)));
     let uart = Arc::new(Mutex::new(Pl011::new(uart_irq, Box::new(console.wire()))));
     let rtc = Arc::new(Mutex::new(Pl031::new()));
     let range = |region: Region| {
