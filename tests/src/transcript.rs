@@ -19,6 +19,8 @@ struct State {
     bytes: Vec<u8>,
     /// Everything before this was matched by [`Transcript::expect`].
     seen: usize,
+    /// Everything before this is in the log file.
+    logged: usize,
     has_ended: bool,
 }
 
@@ -27,15 +29,12 @@ impl Transcript {
     pub fn of(mut source: impl Read + Send + 'static, log: &Path) -> Self {
         let transcript = Self(Arc::default());
         let shared = transcript.clone();
-        let mut log = File::create(log).expect("log file");
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
                 let len = source.read(&mut buffer).unwrap_or(0);
-                let bytes = buffer.get(..len).unwrap_or_default();
-                log.write_all(bytes).expect("log file");
                 let mut state = shared.lock();
-                state.bytes.extend(bytes);
+                state.bytes.extend(buffer.get(..len).unwrap_or_default());
                 state.has_ended = len == 0;
                 shared.0.1.notify_all();
                 if len == 0 {
@@ -43,7 +42,36 @@ impl Transcript {
                 }
             }
         });
+        // A thread of its own: the file is on a slow file system, and must not slow the child down.
+        let (shared, log) = (transcript.clone(), File::create(log).expect("log file"));
+        thread::spawn(move || shared.keep(log));
         transcript
+    }
+
+    fn keep(&self, mut log: File) {
+        let mut state = self.lock();
+        loop {
+            let new = state.bytes.get(state.logged..).unwrap_or_default().to_vec();
+            if new.is_empty() && state.has_ended {
+                return;
+            }
+            if new.is_empty() {
+                state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            drop(state);
+            log.write_all(&new).expect("log file");
+            state = self.lock();
+            state.logged += new.len();
+            self.0.1.notify_all();
+        }
+    }
+
+    /// Lets the log catch up, before the test ends and its threads with it.
+    fn wait_for_log<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let behind = |state: &mut State| state.logged < state.bytes.len();
+        let waited = self.0.1.wait_timeout_while(state, Duration::from_secs(5), behind);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -72,6 +100,8 @@ impl Transcript {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if state.has_ended || left.is_zero() {
+                let state = self.wait_for_log(state);
+                let new = state.bytes.get(state.seen..).unwrap_or_default();
                 let why = if state.has_ended { "the output ended" } else { "time is up" };
                 panic!("expected {wanted:?}, {why}; found\n{}", String::from_utf8_lossy(new));
             }
@@ -85,6 +115,7 @@ impl Transcript {
         let state = self.lock();
         let waited = self.0.1.wait_timeout_while(state, PATIENCE, |state| !state.has_ended);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = self.wait_for_log(state);
         let text = String::from_utf8_lossy(&state.bytes).into_owned();
         assert!(state.has_ended, "expected the end of the output, time is up; found\n{text}");
         text

@@ -244,13 +244,14 @@ fn no_kernel() {
     assert_eq!(message, "--kernel: missing, expected an arm64 Image (see --help)");
 }
 
-/// Runs minivmm after `setup` has changed `/dev` for it alone. As root of a user namespace, so that
-/// the test needs no privileges.
+/// Runs minivmm after `setup` has changed `/dev` for it alone, as root of a user namespace where the
+/// test has no privileges.
 fn with_other_dev(setup: &str) -> Finished {
     let kernel = bare_guest("poweroff");
     let script = format!("{setup} && exec \"$@\"");
-    let mut command = Command::new("unshare");
-    command.args(["-r", "-m", "sh", "-c", &script, "sh"]).arg(Minivmm::binary());
+    let unshare = "user=-r; [ $(id -u) = 0 ] && user=; exec unshare $user -m sh -c \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", unshare, "sh", &script, "sh"]).arg(Minivmm::binary());
     Minivmm::spawn(command.arg("--kernel").arg(kernel)).finish()
 }
 

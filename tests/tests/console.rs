@@ -42,7 +42,7 @@ fn what_is_typed_reaches_a_shell_and_its_output_comes_back() {
 fn a_paste_of_100_kb_loses_nothing() {
     // All the while the guest does little but take interrupts, and where everything is emulated
     // that is long enough for it to complain.
-    let cmdline = "console=ttyAMA0 quiet panic=-1 rcupdate.rcu_cpu_stall_suppress=1";
+    let cmdline = "console=ttyAMA0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
     let mut shell = Shell::boot_with(cmdline, "6.12", &[]);
     // Line by line with the kernel's line editing, and as raw bytes.
     for (mode, paste) in [("icanon", lines(100 << 10)), ("-icanon", lines(20 << 10))] {
