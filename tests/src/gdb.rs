@@ -1,5 +1,6 @@
 //! GDB as a child process, driven by commands as typed.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -60,6 +61,59 @@ impl Gdb {
         let text = self.output.expect(&mark);
         let text = text.strip_suffix(mark.as_str()).unwrap_or(&text);
         text.replace("(gdb) ", "").trim().to_owned()
+    }
+
+    /// Connects to a port of this machine, or to a Unix socket.
+    pub fn connect(&mut self, target: impl Display) -> String {
+        self.run(&format!("target remote {target}"))
+    }
+
+    /// Value of an expression of at most 64 bits.
+    pub fn value(&mut self, expression: &str) -> u64 {
+        let said = self.run(&format!("printf \"%#lx\\n\", (unsigned long) ({expression})"));
+        let digits = said.strip_prefix("0x").unwrap_or(&said);
+        u64::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{expression}: {said}"))
+    }
+
+    /// Steps by so many instructions, one by one, and returns PC after each.
+    pub fn steps(&mut self, count: usize) -> Vec<u64> {
+        self.run(&format!("set $left = {count}"));
+        self.steps_while("$left-- > 0")
+    }
+
+    /// Steps by instructions, one by one, while `condition` holds, and returns PC after each.
+    pub fn steps_while(&mut self, condition: &str) -> Vec<u64> {
+        let said =
+            self.run(&format!("while {condition}\nstepi\nprintf \"\\nnow at %#lx\\n\", $pc\nend"));
+        let addresses = said.lines().filter_map(|line| line.split("now at 0x").nth(1));
+        addresses.map(|digits| u64::from_str_radix(digits, 16).expect("digits")).collect()
+    }
+
+    /// Name of the symbol at PC, with the distance from it: "start_kernel + 4".
+    pub fn place(&mut self) -> String {
+        let said = self.run("info symbol $pc");
+        said.split(" in section ").next().unwrap_or_default().to_owned()
+    }
+
+    /// Everything that GDB said.
+    pub fn transcript(&self) -> String {
+        self.output.text()
+    }
+
+    /// Fails if GDB complained about anything, ever.
+    pub fn assert_no_complaint(&self) {
+        let text = self.transcript();
+        for complaint in [
+            "warning:",
+            "Warning:",
+            "Remote failure",
+            "Remote connection closed",
+            "Ignoring packet error",
+            "Cannot access memory",
+            "Cannot insert",
+        ] {
+            assert!(!text.contains(complaint), "{complaint:?} in\n{text}");
+        }
     }
 
     /// Ctrl-C.

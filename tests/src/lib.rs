@@ -3,12 +3,6 @@
 //!
 //! `scripts/test` sets the environment: `MINIVMM_BIN`, `MINIVMM_GUESTS` (kernels, initramfs and
 //! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled) and `MINIVMM_TEST_LOGS`.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::missing_panics_doc,
-    reason = "this crate is tests"
-)]
 
 pub mod gdb;
 pub mod minivmm;

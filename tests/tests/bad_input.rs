@@ -1,4 +1,5 @@
 //! What the user got wrong, or the host lacks: one line that names it, and nothing is started.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -27,7 +28,7 @@ fn image(name: &str, len: u64, damage: impl FnOnce(&mut [u8])) -> PathBuf {
 }
 
 /// The message with which minivmm refuses, by itself.
-fn message(finished: Finished, status: i32) -> String {
+fn message(finished: &Finished, status: i32) -> String {
     assert_eq!(finished.status, status, "{}", finished.stderr);
     assert_eq!(finished.console, "");
     let line = finished.stderr.strip_suffix('\n').unwrap();
@@ -37,7 +38,7 @@ fn message(finished: Finished, status: i32) -> String {
 
 /// The message that answers these arguments behind a usable kernel.
 fn refused(arguments: &[&str]) -> String {
-    message(Minivmm::start_bare("poweroff", arguments).finish(), 2)
+    message(&Minivmm::start_bare("poweroff", arguments).finish(), 2)
 }
 
 /// What is said of a file as `--kernel`, without flag and path.
@@ -46,7 +47,7 @@ fn refused_kernel(path: &Path) -> String {
 }
 
 fn refused_file(flag: &str, path: &Path, minivmm: Minivmm) -> String {
-    let message = message(minivmm.finish(), 2);
+    let message = message(&minivmm.finish(), 2);
     let prefix = format!("{flag} {}: ", path.display());
     let reason = message.strip_prefix(&prefix);
     reason.unwrap_or_else(|| panic!("{message:?} does not start with {prefix:?}")).to_owned()
@@ -154,7 +155,7 @@ fn a_kernel_that_does_not_fit() {
 
     let minivmm = Minivmm::start(["--kernel", kernel.to_str().unwrap(), "--memory", "16M"]);
 
-    let message = message(minivmm.finish(), 2);
+    let message = message(&minivmm.finish(), 2);
     assert!(message.starts_with("kernel: 0x"), "{message}");
     assert!(
         message.contains("do not fit into --memory 16M (needs at least --memory "),
@@ -239,7 +240,7 @@ fn a_flag_without_its_value() {
 
 #[test]
 fn no_kernel() {
-    let message = message(Minivmm::start([""; 0]).finish(), 2);
+    let message = message(&Minivmm::start([""; 0]).finish(), 2);
 
     assert_eq!(message, "--kernel: missing, expected an arm64 Image (see --help)");
 }
@@ -257,7 +258,7 @@ fn with_other_dev(setup: &str) -> Finished {
 
 #[test]
 fn a_host_without_kvm() {
-    let message = message(with_other_dev("mount -t tmpfs none /dev"), 1);
+    let message = message(&with_other_dev("mount -t tmpfs none /dev"), 1);
 
     assert_eq!(message, "/dev/kvm: not found: expected a host kernel with KVM and EL2 left to it");
 }
@@ -267,14 +268,14 @@ fn a_host_whose_kvm_belongs_to_others() {
     // A device node cannot be opened on a file system mounted so, not even by root.
     let setup = "mount --bind /dev/kvm /dev/kvm && mount -o remount,bind,nodev /dev/kvm";
 
-    let message = message(with_other_dev(setup), 1);
+    let message = message(&with_other_dev(setup), 1);
 
     assert_eq!(message, "/dev/kvm: permission denied: run as root or join the group that owns it");
 }
 
 #[test]
 fn a_kvm_that_is_something_else() {
-    let message = message(with_other_dev("mount --bind /dev/null /dev/kvm"), 1);
+    let message = message(&with_other_dev("mount --bind /dev/null /dev/kvm"), 1);
 
     assert!(message.starts_with("/dev/kvm: "), "{message}");
     assert!(message.contains("expected 12"), "{message}");

@@ -1,4 +1,5 @@
 //! Debian's kernels to their user space and out again, and what a guest finds in its machine.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
 use std::fs;
 use std::ops::RangeInclusive;
@@ -55,7 +56,7 @@ fn linux_6_12_with_4_vcpus_and_3g_reboots() {
 fn linux_6_12_with_4_vcpus_and_512m_panics_and_reboots() {
     let shell = boots("6.12", "4", "512M", CMDLINE);
 
-    expect_panic(shell.finish("echo c > /proc/sysrq-trigger"));
+    expect_panic(&shell.finish("echo c > /proc/sysrq-trigger"));
 }
 
 #[test]
@@ -78,18 +79,18 @@ fn linux_6_1_with_1_vcpu_and_3g_reboots() {
 fn linux_6_1_with_1_vcpu_and_512m_panics_and_stays() {
     let shell = boots("6.1", "1", "512M", "console=ttyAMA0 quiet");
 
-    let console = expect_panic(shell.finish("echo c > /proc/sysrq-trigger"));
+    let console = expect_panic(&shell.finish("echo c > /proc/sysrq-trigger"));
 
     // Without panic= the guest would hang behind this line.
     assert!(console.contains("---[ end Kernel panic - not syncing"), "{console}");
 }
 
-fn expect_panic(finished: Finished) -> String {
+fn expect_panic(finished: &Finished) -> String {
     assert_eq!(finished.status, 34, "{}", finished.stderr);
     assert_eq!(finished.stderr, "minivmm: guest kernel panicked\n");
-    let console = finished.console;
+    let console = &finished.console;
     assert!(console.contains("Kernel panic - not syncing: sysrq triggered crash"), "{console}");
-    console
+    console.clone()
 }
 
 #[test]

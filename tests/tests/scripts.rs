@@ -1,0 +1,152 @@
+//! The scripts, as a user calls them. On the machine that builds, not in an emulated host.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::Minivmm;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn guests() -> PathBuf {
+    std::env::var_os("MINIVMM_GUESTS").map_or(root().join(".cache/guests"), PathBuf::from)
+}
+
+/// `scripts/minivmm`, with nothing to read and everything that it says collected.
+fn script() -> Command {
+    let mut command = Command::new(root().join("scripts/minivmm"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Reads until this has come.
+fn read_until(stream: &mut impl Read, wanted: &str) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(wanted.as_bytes()) {
+        let read = stream.read(&mut byte).unwrap();
+        assert_ne!(read, 0, "no {wanted:?} in {:?}", String::from_utf8_lossy(&text));
+        text.push(byte[0]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn terminate(child: &Child) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+}
+
+#[test]
+fn output_and_status_come_through() {
+    let version = script().arg("--version").output().unwrap();
+    let bad = script().args(["--kernel", "/nonexistent", "--memory", "12Q"]).output().unwrap();
+
+    assert_eq!(stdout(&version), concat!("minivmm ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(version.status.code(), Some(0), "{}", stderr(&version));
+    assert_eq!(bad.status.code(), Some(2));
+    assert_eq!(stderr(&bad), "minivmm: --memory 12Q: expected a multiple of 2M from 2M to 255G\n");
+}
+
+#[test]
+fn a_kernel_by_a_relative_path_boots_within_seconds() {
+    let start = Instant::now();
+    let mut child = script()
+        .current_dir(guests())
+        .args(["--kernel", "Image-6.12", "--initrd", "./initramfs.cpio"])
+        .args(["--cmdline", "console=ttyAMA0 earlycon quiet -- true"])
+        .spawn()
+        .unwrap();
+
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let first_byte = start.elapsed();
+
+    let output = child.wait_with_output().unwrap();
+    println!("{first_byte:?} to the guest's first console byte");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // 6 s on a machine that does nothing else.
+    assert!(first_byte < Duration::from_secs(15), "{first_byte:?}");
+}
+
+#[test]
+fn a_gdb_port_is_reached_from_here_and_sigterm_ends_everything() {
+    let port = Minivmm::free_port();
+    let mut child = script()
+        .arg("--kernel")
+        .arg(guests().join("Image-6.12"))
+        .args(["--gdb", &port.to_string()])
+        .spawn()
+        .unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    read_until(
+        &mut errors,
+        &format!("minivmm: gdb: guest waits at its first instruction: target remote :{port}\n"),
+    );
+
+    let mut client = connect(port);
+    client.write_all(b"+$qSupported:multiprocess+#c6").unwrap();
+    let reply = read_until(&mut client, "#");
+    terminate(&child);
+
+    assert!(reply.starts_with("+$"), "{reply}");
+    assert!(reply.contains("PacketSize="), "{reply}");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "minivmm: stopped by signal 15\n");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port} is still open");
+}
+
+/// Connects as soon as the port is forwarded, which follows a moment after minivmm listens.
+fn connect(port: u16) -> TcpStream {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(Instant::now() < deadline, "port {port}: {error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_gdb_port_that_is_taken_here_is_refused_with_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+
+    let output = script().args(["--kernel", "/nonexistent", "--gdb", &port]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&port), "{}", stderr(&output));
+}
+
+#[test]
+#[cfg_attr(target_arch = "aarch64", ignore = "this machine's /dev/kvm is an arm64 one")]
+fn another_machines_kvm_is_refused_with_1() {
+    let kernel = root().join("Cargo.toml");
+
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["run", "--quiet", "-p", "minivmm", "--", "--kernel"])
+        .arg(kernel)
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(message.contains(std::env::consts::ARCH), "{message}");
+    assert!(message.contains("expected arm64"), "{message}");
+}
