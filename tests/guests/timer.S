@@ -79,7 +79,6 @@ vectors:
     .balign 2048
 vectors_end:
 
-
     .space  256
 stack:
 

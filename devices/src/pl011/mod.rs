@@ -42,6 +42,6 @@ pub trait Wire: Send {
     fn transmit(&mut self, bytes: &[u8]) -> usize;
 
     /// The host, having been held back, may call [`Pl011::receive`] again. Once per time held back, and
-    /// not before half of the receive FIFO is free.
+    /// not before half of the receive FIFO is free, or all of it where the guest has the timeout interrupt.
     fn receive_ready(&mut self);
 }

@@ -17,6 +17,11 @@ use super::Uart;
 /// Bytes that may wait for a slow reader.
 const CAPACITY: usize = 64 << 10;
 
+/// How long the end of a line is waited for. Guests send byte by byte, and to wake a thread and write
+/// for each of them costs a tenth of a boot's time (docs/performance.md); nobody sees a prompt come
+/// this much later.
+const LINE_WAIT: Duration = Duration::from_millis(1);
+
 /// Where the guest's console output goes.
 pub struct Output {
     state: Mutex<State>,
@@ -75,8 +80,8 @@ impl Output {
         state.queue.extend(bytes_taken);
         self.look_at(&mut state, bytes_taken);
         state.is_full |= taken < bytes.len();
-        // The writer waits for an empty queue only: a busy one needs no system call per byte.
-        if was_empty {
+        // What the writer waits for; a system call per byte would be wasted on it.
+        if was_empty || state.is_full || bytes.contains(&b'\n') {
             self.changed.notify_all();
         }
         taken
@@ -135,7 +140,10 @@ impl Output {
     fn next_batch(&self) -> (Vec<u8>, bool) {
         let idle = |state: &mut State| state.queue.is_empty();
         let waited = self.changed.wait_while(self.lock(), idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mid_line = |state: &mut State| state.queue.last() != Some(&b'\n') && !state.is_full;
+        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, mid_line);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.is_writing = true;
         (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
     }

@@ -114,8 +114,23 @@ fn a_full_fifo_holds_the_host_back_without_an_overrun() {
 }
 
 #[test]
-fn the_host_is_called_once_when_half_of_a_full_fifo_is_free() {
+fn the_host_is_called_once_when_a_full_fifo_is_empty() {
     let mut rig = Rig::listening();
+    rig.uart.receive(&[0; 32]);
+    rig.wire.take_invitations();
+
+    for left in (1..32).rev() {
+        rig.read(DR);
+        assert_eq!(rig.wire.take_invitations(), 0, "{left} left");
+    }
+    rig.read(DR);
+    assert_eq!(rig.wire.take_invitations(), 1);
+}
+
+#[test]
+fn without_the_timeout_interrupt_the_host_is_called_once_when_half_of_a_full_fifo_is_free() {
+    let mut rig = Rig::listening();
+    rig.write(IMSC, int::RX);
     rig.uart.receive(&[0; 32]);
     rig.wire.take_invitations();
 
@@ -178,6 +193,7 @@ fn turning_the_fifos_off_keeps_what_they_hold() {
 #[test]
 fn turning_the_fifos_on_makes_room() {
     let mut rig = Rig::in_character_mode();
+    rig.write(IMSC, int::RX);
     rig.uart.receive(b"a");
     rig.wire.take_invitations();
 
