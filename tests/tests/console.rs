@@ -227,7 +227,9 @@ fn ctrl_a_h_lists_the_keys_and_ctrl_c_is_the_guests() {
     minivmm.console.expect("keys\r\n");
 
     minivmm.send("\x01h");
-    minivmm.stderr.expect("Ctrl-A x   quit minivmm");
+    minivmm
+        .stderr
+        .expect("Ctrl-A x quits, Ctrl-A a sends Ctrl-A to the guest, Ctrl-A h shows this\n");
     minivmm.send("\x03\x01a\x04");
 
     let finished = minivmm.finish();

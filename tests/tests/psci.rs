@@ -67,8 +67,8 @@ fn where_nothing_is_a_guest_reads_ones_and_is_reported_once_each_way() {
     assert_eq!(finished.console, "00000000ffffffff\n00000000000000ff\n");
     assert_eq!(
         finished.stderr,
-        "minivmm: 4-byte guest read at 0xb000000: no device there; reads as ones\r\n\
-         minivmm: 4-byte guest write at 0xb000000: no device there; ignored\r\n"
+        "minivmm: 4-byte guest read at 0xb000000: no device there; reads as ones\n\
+         minivmm: 4-byte guest write at 0xb000000: no device there; ignored\n"
     );
     assert_eq!(finished.status, 0);
 }

@@ -62,7 +62,18 @@ fn output_and_status_come_through() {
 }
 
 #[test]
-fn a_kernel_by_a_relative_path_boots_within_seconds() {
+fn a_kernel_by_a_relative_path_shows_its_first_byte_within_six_seconds() {
+    // The fastest of a few: the machine may have other things to do.
+    let fastest = (0..4)
+        .map(|_| boot_to_first_byte())
+        .inspect(|elapsed| println!("{elapsed:?} to the guest's first console byte"))
+        .find(|elapsed| *elapsed < Duration::from_secs(6));
+
+    assert!(fastest.is_some());
+}
+
+/// Boots a kernel to its end and returns how long its first byte took from the script's start.
+fn boot_to_first_byte() -> Duration {
     let start = Instant::now();
     let mut child = script()
         .current_dir(guests())
@@ -70,15 +81,12 @@ fn a_kernel_by_a_relative_path_boots_within_seconds() {
         .args(["--cmdline", "console=ttyAMA0 earlycon quiet -- true"])
         .spawn()
         .unwrap();
-
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let first_byte = start.elapsed();
 
     let output = child.wait_with_output().unwrap();
-    println!("{first_byte:?} to the guest's first console byte");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    // 6 s on a machine that does nothing else.
-    assert!(first_byte < Duration::from_secs(15), "{first_byte:?}");
+    first_byte
 }
 
 #[test]
