@@ -62,31 +62,35 @@ fn output_and_status_come_through() {
 }
 
 #[test]
-fn a_kernel_by_a_relative_path_shows_its_first_byte_within_six_seconds() {
-    // The fastest of a few: the machine may have other things to do.
-    let fastest = (0..4)
-        .map(|_| boot_to_first_byte())
-        .inspect(|elapsed| println!("{elapsed:?} to the guest's first console byte"))
-        .find(|elapsed| *elapsed < Duration::from_secs(6));
+fn a_kernel_by_a_relative_path_boots() {
+    let output = boot("console=ttyAMA0 quiet -- true").output().unwrap();
 
-    assert!(fastest.is_some());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
-/// Boots a kernel to its end and returns how long its first byte took from the script's start.
-fn boot_to_first_byte() -> Duration {
-    let start = Instant::now();
-    let mut child = script()
-        .current_dir(guests())
-        .args(["--kernel", "Image-6.12", "--initrd", "./initramfs.cpio"])
-        .args(["--cmdline", "console=ttyAMA0 earlycon quiet -- true"])
-        .spawn()
-        .unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-    let first_byte = start.elapsed();
+#[test]
+fn the_guests_first_byte_comes_within_six_seconds() {
+    // The fastest of a few: the machine may have other things to do.
+    let is_fast = (0..4).any(|_| {
+        let start = Instant::now();
+        let mut child = boot("console=ttyAMA0 earlycon").spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let first_byte = start.elapsed();
+        terminate(&child);
+        child.wait_with_output().unwrap();
+        println!("{first_byte:?} to the guest's first console byte");
+        first_byte < Duration::from_secs(6)
+    });
 
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    first_byte
+    assert!(is_fast);
+}
+
+/// The script with a kernel and an initrd by relative paths.
+fn boot(cmdline: &str) -> Command {
+    let mut script = script();
+    script.current_dir(guests());
+    script.args(["--kernel", "Image-6.12", "--initrd", "./initramfs.cpio", "--cmdline", cmdline]);
+    script
 }
 
 #[test]
