@@ -219,7 +219,6 @@ mod tests {
             cmdline: "",
             initrd: None,
             rng_seed: &[],
-            kaslr_seed: None,
         })
         .unwrap();
 

@@ -41,8 +41,6 @@ pub struct Machine<'a> {
     pub initrd: Option<Region>,
     /// Random bytes for the guest's entropy pool; none if empty.
     pub rng_seed: &'a [u8],
-    /// Seed for KASLR. Without one Linux takes RNDR where the CPU has it.
-    pub kaslr_seed: Option<u64>,
 }
 
 /// MPIDR_EL1.Aff3 and Aff2, Aff1, Aff0 (Arm ARM, D24.2).
@@ -125,9 +123,6 @@ fn chosen(fdt: &mut FdtWriter, machine: &Machine) -> Result<()> {
         }
         if !machine.rng_seed.is_empty() {
             fdt.property("rng-seed", machine.rng_seed)?;
-        }
-        if let Some(seed) = machine.kaslr_seed {
-            fdt.property_u64("kaslr-seed", seed)?;
         }
         Ok(())
     })

@@ -30,31 +30,19 @@ impl BootState {
     }
 }
 
-/// What guest memory holds before loading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ram {
-    /// Zeros: new anonymous memory. What is not loaded stays untouched and costs no page.
-    Zeroed,
-    /// A previous guest's leavings: the kernel's BSS is cleared. The boot protocol asks nothing of other RAM.
-    Used,
-}
-
 /// Loads everything and returns the registers to start with.
 ///
-/// The same as [`load_file`] or [`load_bytes`] for each part, [`clear_bss`] where RAM was used, and [`BootState::of`]:
-/// for who has a faster way with one of them, such as mapping the file.
+/// What the kernel occupies behind its file, its BSS, is cleared: nothing is assumed of what RAM held before. The
+/// boot protocol asks nothing of other RAM.
 pub fn load<M: GuestMemory>(
     memory: &M,
-    ram: Ram,
     placement: &Placement,
     kernel: &Source,
     initrd: Option<&Source>,
     dtb: &[u8],
 ) -> Result<BootState, LoadError> {
     load_file(memory, kernel, placement.kernel).map_err(Part::Kernel.at_fault())?;
-    if ram == Ram::Used {
-        clear_bss(memory, kernel, placement.kernel).map_err(Part::Kernel.at_fault())?;
-    }
+    clear_bss(memory, kernel, placement.kernel).map_err(Part::Kernel.at_fault())?;
     match (initrd, placement.initrd) {
         (Some(initrd), Some(at)) => load_file(memory, initrd, at),
         (None, None) => Ok(()),
@@ -68,11 +56,7 @@ pub fn load<M: GuestMemory>(
 /// Reads a file straight into guest memory, at the start of `room`.
 ///
 /// A file that has grown since it was opened is loaded up to the length it had.
-pub fn load_file<M: GuestMemory>(
-    memory: &M,
-    source: &Source,
-    room: Region,
-) -> Result<(), CopyError> {
+fn load_file<M: GuestMemory>(memory: &M, source: &Source, room: Region) -> Result<(), CopyError> {
     let len = fitting(source.len(), room)?;
     let mut file = source.file();
     file.rewind().map_err(CopyError::Read)?;
@@ -86,17 +70,13 @@ pub fn load_file<M: GuestMemory>(
 }
 
 /// Writes bytes into guest memory, at the start of `room`.
-pub fn load_bytes<M: GuestMemory>(memory: &M, bytes: &[u8], room: Region) -> Result<(), CopyError> {
+fn load_bytes<M: GuestMemory>(memory: &M, bytes: &[u8], room: Region) -> Result<(), CopyError> {
     fitting(bytes.len() as u64, room)?;
     Ok(memory.write_slice(bytes, GuestAddress(room.start()))?)
 }
 
 /// Clears what a kernel occupies behind its file.
-pub fn clear_bss<M: GuestMemory>(
-    memory: &M,
-    kernel: &Source,
-    room: Region,
-) -> Result<(), CopyError> {
+fn clear_bss<M: GuestMemory>(memory: &M, kernel: &Source, room: Region) -> Result<(), CopyError> {
     const CHUNK: usize = 0x1_0000;
     static ZEROS: [u8; CHUNK] = [0; CHUNK];
     let start = room.start() + fitting(kernel.len(), room)? as u64;

@@ -12,7 +12,6 @@ fn machine(mpidrs: &[u64]) -> Machine<'_> {
         cmdline: "console=ttyAMA0",
         initrd: None,
         rng_seed: &[],
-        kaslr_seed: None,
     }
 }
 
@@ -78,7 +77,6 @@ fn chosen_has_what_was_given_and_nothing_else() {
         cmdline: "root=/dev/vda \"quoted words\" -- single",
         initrd: Region::new(0x1_4800_0000, 0x1_2345),
         rng_seed: &[1, 2, 3],
-        kaslr_seed: Some(0x0123_4567_89ab_cdef),
         ..machine(ONE)
     });
 
@@ -91,7 +89,6 @@ fn chosen_has_what_was_given_and_nothing_else() {
     assert_eq!(cells(&full["linux,initrd-start"]), [1, 0x4800_0000]);
     assert_eq!(cells(&full["linux,initrd-end"]), [1, 0x4801_2345]);
     assert_eq!(full["rng-seed"], [1, 2, 3]);
-    assert_eq!(cells(&full["kaslr-seed"]), [0x0123_4567, 0x89ab_cdef]);
 }
 
 #[test]

@@ -53,15 +53,8 @@ fn loads_every_part_to_its_place_and_starts_at_the_kernel() {
     let kernel = source(&pattern(0x1800));
     let initrd = source(b"070701 initrd...");
 
-    let state = load(
-        &memory,
-        Ram::Zeroed,
-        &placement(Some(0x10)),
-        &kernel,
-        Some(&initrd),
-        b"\xd0\x0d\xfe\xed",
-    )
-    .unwrap();
+    let state =
+        load(&memory, &placement(Some(0x10)), &kernel, Some(&initrd), b"\xd0\x0d\xfe\xed").unwrap();
 
     assert_eq!(state, BootState { entry: RAM, dtb: RAM + 0xa000 });
     assert_eq!(read(&memory, RAM, 0x1800), pattern(0x1800));
@@ -70,16 +63,14 @@ fn loads_every_part_to_its_place_and_starts_at_the_kernel() {
 }
 
 #[test]
-fn clears_bss_in_used_ram_only_and_nothing_beside_it() {
-    for (ram, bss) in [(Ram::Zeroed, 0xaa), (Ram::Used, 0x00)] {
-        let memory = used_memory();
+fn clears_bss_and_nothing_beside_it() {
+    let memory = used_memory();
 
-        load(&memory, ram, &placement(None), &source(&pattern(0x1800)), None, b"").unwrap();
+    load(&memory, &placement(None), &source(&pattern(0x1800)), None, b"").unwrap();
 
-        assert_eq!(read(&memory, RAM + 0x17ff, 1), pattern(0x1800)[0x17ff..]);
-        assert_eq!(read(&memory, RAM + 0x1800, 0x800), [bss; 0x800], "{ram:?}");
-        assert_eq!(read(&memory, RAM + 0x2000, 0x6000), vec![0xaa; 0x6000]);
-    }
+    assert_eq!(read(&memory, RAM + 0x17ff, 1), pattern(0x1800)[0x17ff..]);
+    assert_eq!(read(&memory, RAM + 0x1800, 0x800), [0; 0x800]);
+    assert_eq!(read(&memory, RAM + 0x2000, 0x6000), vec![0xaa; 0x6000]);
 }
 
 #[test]
@@ -179,7 +170,6 @@ fn a_place_outside_guest_memory_is_an_error() {
 fn an_error_names_the_part() {
     let error = load(
         &used_memory(),
-        Ram::Zeroed,
         &placement(Some(0x10)),
         &source(b"kernel"),
         Some(&source(&[0; 0x11])),
@@ -198,8 +188,7 @@ fn an_error_names_the_part() {
 fn an_initrd_and_its_place_come_together() {
     let initrd = source(b"070701");
     for (initrd, placement) in [(Some(&initrd), placement(None)), (None, placement(Some(6)))] {
-        let error = load(&used_memory(), Ram::Zeroed, &placement, &source(b"kernel"), initrd, b"")
-            .unwrap_err();
+        let error = load(&used_memory(), &placement, &source(b"kernel"), initrd, b"").unwrap_err();
 
         assert_eq!(error.part, Part::Initrd);
         assert!(matches!(error.cause, CopyError::NotPlaced), "{error}");

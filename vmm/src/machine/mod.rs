@@ -67,15 +67,9 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     if cmdline.appended_nokaslr && files.dtb.is_none() {
         say("added nokaslr to the kernel command line (say kaslr to keep it on)");
     }
-    let state = load::load(
-        vm.memory().ram(),
-        load::Ram::Zeroed,
-        &files.placement,
-        &files.kernel,
-        files.initrd.as_ref(),
-        &dtb,
-    )
-    .map_err(|error| Outcome::HostFailed(chain(&error)))?;
+    let state =
+        load::load(vm.memory().ram(), &files.placement, &files.kernel, files.initrd.as_ref(), &dtb)
+            .map_err(|error| Outcome::HostFailed(chain(&error)))?;
 
     let (bus, uart, console) = devices(&vm)?;
     let engine = match &listener {
@@ -174,7 +168,6 @@ fn device_tree(config: &Config, vm: &Vm, files: &Files, cmdline: &str) -> Result
         cmdline,
         initrd: files.placement.initrd,
         rng_seed: &rng_seed,
-        kaslr_seed: None,
     };
     fdt::build(&machine).map_err(|error| host("device tree", &chain(&error)))
 }
