@@ -46,16 +46,21 @@ impl Minivmm {
     pub fn start_on_terminal(
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> (Self, OwnedFd) {
+        Self::spawn_on_terminal(Command::new(Self::binary()).args(arguments))
+    }
+
+    /// Starts a command that becomes minivmm on a new terminal, as [`Self::start_on_terminal`].
+    pub fn spawn_on_terminal(command: &mut Command) -> (Self, OwnedFd) {
         let terminal = openpty(None, None).expect("a pseudo-terminal");
         let clone = |fd: &OwnedFd| fd.try_clone().expect("another descriptor");
-        // Only minivmm has the terminal open, so that its output ends when minivmm does.
-        let child = Command::new(Self::binary())
-            .args(arguments)
+        let child = command
             .stdin(clone(&terminal.slave))
             .stdout(terminal.slave)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("minivmm starts");
+            .expect("the command starts");
+        // Only minivmm has the terminal open, so that its output ends when minivmm does.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let [keys, screen] = [(); 2].map(|()| File::from(clone(&terminal.master)));
         (Self::of(child, Some(keys), screen), terminal.master)
     }

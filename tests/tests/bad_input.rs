@@ -1,5 +1,4 @@
 //! What the user got wrong, or the host lacks: one line that names it, and nothing is started.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::fs::{self, File};
 use std::io::Read;

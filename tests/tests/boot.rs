@@ -1,5 +1,4 @@
 //! Debian's kernels to their user space and out again, and what a guest finds in its machine.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
 use std::fs;
 use std::ops::RangeInclusive;

@@ -1,5 +1,4 @@
 //! A guest's own BRK reaches the guest as if no debugger were there.
-#![allow(clippy::expect_used, reason = "these are tests, their functions too")]
 
 use tests::shell::Shell;
 use tests::{Gdb, Minivmm, bare_guest, guest};

@@ -1,5 +1,4 @@
 //! The guest's serial console: through pipes, through a terminal, and the ways to end it.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
 //! The device tree as dtc and fdtget read it, and as a guest sees it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

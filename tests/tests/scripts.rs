@@ -1,5 +1,4 @@
 //! The scripts, as a user calls them. On the machine that builds, not in an emulated host.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
-use tests::Minivmm;
+use tests::{Minivmm, bare_guest};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -83,6 +83,38 @@ fn the_guests_first_byte_comes_within_six_seconds() {
     });
 
     assert!(is_fast);
+}
+
+#[test]
+fn a_terminal_is_raw_there_and_restored_here() {
+    let mut script = Command::new(root().join("scripts/minivmm"));
+    let script = script.arg("--kernel").arg(bare_guest("keys"));
+    let (mut minivmm, terminal) = Minivmm::spawn_on_terminal(script);
+    let before = tcgetattr(&terminal).unwrap();
+
+    minivmm.console.expect("keys\r\n");
+    let during = tcgetattr(&terminal).unwrap();
+    minivmm.send("\x03");
+    minivmm.console.expect("0000000000000003\r\n");
+    minivmm.send("\x01x");
+
+    assert_eq!(minivmm.finish().status, 130);
+    let keys = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
+    assert!(!during.local_flags.intersects(keys));
+    assert!(before.local_flags.contains(keys));
+    assert_eq!(tcgetattr(&terminal).unwrap().local_flags, before.local_flags);
+}
+
+#[test]
+fn setup_has_nothing_to_do_and_to_say_the_second_time() {
+    let mut setup = Command::new(root().join("scripts/setup"));
+    let start = Instant::now();
+
+    let output = setup.output().unwrap();
+
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
 }
 
 /// The script with a kernel and an initrd by relative paths.
