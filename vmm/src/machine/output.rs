@@ -115,8 +115,11 @@ impl Output {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Once is enough, however often a guest says it before the event loop looks.
     fn announce(&self, state: &mut State, news: News) {
-        state.news.push(news);
+        if !state.news.contains(&news) {
+            state.news.push(news);
+        }
         // Counts up; never full.
         let _ = self.news.write(1);
     }
