@@ -6,6 +6,7 @@
 
 pub mod gdb;
 pub mod minivmm;
+pub mod rsp;
 pub mod shell;
 pub mod transcript;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 pub use gdb::Gdb;
 pub use minivmm::{Finished, Minivmm};
+pub use rsp::Rsp;
 pub use shell::Shell;
 
 fn folder(variable: &str) -> PathBuf {
@@ -29,6 +31,15 @@ pub fn guest(name: &str) -> PathBuf {
 /// A bare-metal guest of tests/guests, by its name without suffix.
 pub fn bare_guest(name: &str) -> PathBuf {
     folder("MINIVMM_BARE_GUESTS").join(format!("{name}.bin"))
+}
+
+/// Address of a symbol of a bare-metal guest.
+pub fn bare_symbol(guest: &str, symbol: &str) -> u64 {
+    let map = bare_guest(guest).with_extension("map");
+    let text = std::fs::read_to_string(&map).expect("the guest's symbols");
+    let line = text.lines().find(|line| line.split(' ').nth(2) == Some(symbol));
+    let line = line.unwrap_or_else(|| panic!("no {symbol} in {}", map.display()));
+    u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16).expect("digits")
 }
 
 /// An empty folder for this test's files, named after the test.
