@@ -2,6 +2,12 @@
 
 #[path = "stepping/bare.rs"]
 mod bare;
+#[path = "stepping/exclusives.rs"]
+mod exclusives;
+#[path = "stepping/storm.rs"]
+mod storm;
+#[path = "stepping/two.rs"]
+mod two;
 
 use bare::{Bare, Walk};
 
@@ -9,7 +15,7 @@ use bare::{Bare, Walk};
 /// without a debugger. Returns the way, for what is particular to the guest.
 #[track_caller]
 fn step_through(guest: &'static str) -> Walk {
-    let free = Bare::free_run(guest);
+    let free = Bare::free_run(guest, &[]);
     let mut bare = Bare::start(guest, &[]);
     bare.run_to("first");
 

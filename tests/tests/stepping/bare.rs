@@ -4,7 +4,7 @@ use tests::rsp::Stop;
 use tests::{Finished, Minivmm, Rsp, bare_symbol};
 
 /// No guest takes more steps than this from one label to another.
-const MANY: usize = 20_000;
+const MANY: usize = 3_000;
 
 /// A guest that waits at its first instruction, and a client.
 pub struct Bare {
@@ -16,8 +16,9 @@ pub struct Bare {
 
 impl Bare {
     /// What the guest prints when nobody debugs it.
-    pub fn free_run(guest: &str) -> String {
-        let vm = Minivmm::start_bare(guest, &[]).finish();
+    #[track_caller]
+    pub fn free_run(guest: &str, more: &[&str]) -> String {
+        let vm = Minivmm::start_bare(guest, more).finish();
         assert_eq!(vm.status, 0, "{vm:?}");
         vm.console
     }
@@ -34,6 +35,14 @@ impl Bare {
     /// Address of one of the guest's labels.
     pub fn address(&self, label: &str) -> u64 {
         bare_symbol(self.guest, label)
+    }
+
+    /// Ends guest and minivmm.
+    #[track_caller]
+    pub fn kill(mut self) {
+        assert_eq!(self.rsp.ask("vKill;1"), "OK");
+        let vm = self.minivmm.finish();
+        assert_eq!(vm.status, 0, "{vm:?}");
     }
 
     /// Runs every vCPU until one gets to the label.
