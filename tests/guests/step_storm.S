@@ -177,12 +177,13 @@ interrupt:
     bl      tick
     mov     x30, x18
     mrs     x16, spsr_el1
-    mrs     x17, elr_el1
     mov     x18, #0
     tst     x16, #SPSR_SS
     cinc    x18, x18, ne
-    // Bits of DAIF and the mode: whatever the main flow masks, it masks IRQs first.
-    and     x16, x16, #0x3df
+    // DAIF and the mode: whatever the main flow masks, it masks IRQs first.
+    mov     x17, #0x3df
+    and     x16, x16, x17
+    mrs     x17, elr_el1
     cmp     x16, #0x40
     b.ne    1f
     ldr     x16, =ALIAS
