@@ -1,5 +1,7 @@
 //! What a guest sees while it is stepped through instruction by instruction is what it sees when it runs freely.
 
+#[path = "stepping/aarch32.rs"]
+mod aarch32;
 #[path = "stepping/bare.rs"]
 mod bare;
 #[path = "stepping/exclusives.rs"]
@@ -221,4 +223,30 @@ fn a_timer_interrupt_that_is_pending_all_the_time() {
     let masked = |spsr: u64| spsr & 0x80 != 0;
     let wanted = [false, false, false, true].repeat(3);
     assert_eq!(walk.spsrs()[..12].iter().copied().map(masked).collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn a_breakpoint_on_a_landing_pad_or_where_none_is_changes_nothing() {
+    let free = Bare::free_run("step_bti", &[]);
+    let mut bare = Bare::start("step_bti", &[]);
+    let guarded = bare.address("GUARDED");
+    let places = ["pad_c", "pad_j", "pad_jc", "pad_pac", "no_pad"]
+        .map(|name| bare.address(&format!("{name}_el1h")) + guarded);
+    bare.run_to("first");
+    for at in places {
+        bare.rsp.order(&format!("Z0,{at:x},4"));
+    }
+
+    // A CPU without FEAT_BTI goes to none of them.
+    if free.lines().count() > 12 {
+        for at in places {
+            let stop = bare.rsp.resume("vCont;c");
+            assert_eq!(stop.pc(), at, "{}", stop.text);
+            let vector = bare.address("vectors") + 0x200;
+            let after = if at == places[4] { vector } else { at + 4 };
+            assert_eq!(bare.step(), after);
+        }
+        // Behind the exception the guest goes on at the second instruction.
+    }
+    assert_eq!(bare.finish().console, free);
 }
