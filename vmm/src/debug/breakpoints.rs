@@ -146,7 +146,8 @@ impl Breakpoints {
         mut resolve: impl FnMut(u64, AddressSpace) -> Resolution,
         text: &impl Text,
     ) {
-        let overwritten: Vec<u64> = self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
+        let overwritten: Vec<u64> =
+            self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
         let mut by_va = std::mem::take(&mut self.by_va);
         for (va, breakpoint) in &mut by_va {
             let old = match breakpoint.place {
