@@ -72,6 +72,11 @@ impl Points {
     }
 }
 
+/// The answer to a request for debug registers where there are none.
+fn lacks(what: &str) -> TargetError {
+    TargetError::Invalid(format!("this host's KVM has no {what}"))
+}
+
 impl Engine {
     /// An engine with nothing set and no debugger attached.
     pub fn new(memory: Memory, support: DebugSupport) -> Self {
@@ -81,6 +86,11 @@ impl Engine {
     /// What the debugger has set.
     pub fn points(&self) -> MutexGuard<'_, Points> {
         self.points.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether KVM has breakpoint registers.
+    pub fn has_hardware_breakpoints(&self) -> bool {
+        self.support.breakpoints > 0
     }
 
     /// Whether KVM can single-step.
@@ -96,6 +106,9 @@ impl Engine {
             return Ok(());
         }
         let have = self.support.breakpoints;
+        if have == 0 {
+            return Err(lacks("hardware breakpoints"));
+        }
         if points.hardware.len() >= have {
             return Err(TargetError::NoRoom { what: "hardware breakpoints", have });
         }
@@ -115,6 +128,9 @@ impl Engine {
             return Ok(());
         }
         let have = self.support.watchpoints;
+        if have == 0 {
+            return Err(lacks("hardware watchpoints"));
+        }
         let used = points.watchpoints.iter().flat_map(Watchpoint::pairs).count();
         // A long odd range needs dozens: one past what is left is enough to know.
         let needed = point.pairs().take(have + 1).count();

@@ -117,7 +117,10 @@ impl Guest {
         let mut first = None;
         for (index, stop) in stops {
             match stop {
-                VcpuStop::Trap(Trap::ForeignBreakpoint) => foreign = foreign.or(Some(index)),
+                // Where it cannot be stepped over, it is as good as any other.
+                VcpuStop::Trap(Trap::ForeignBreakpoint) if self.engine.can_step() => {
+                    foreign = foreign.or(Some(index));
+                }
                 // Where several stopped at once, the first is reported. One at a breakpoint or
                 // watchpoint has executed nothing and will stop again.
                 VcpuStop::Trap(trap) => first = first.or(Some((index, trap))),
@@ -175,6 +178,12 @@ impl Guest {
             return Ok(());
         }
         check_canonical(addr)?;
+        if !self.engine.has_hardware_breakpoints() {
+            return Err(TargetError::Invalid(format!(
+                "{addr:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints \
+                 to stand in"
+            )));
+        }
         self.engine.insert_hardware(addr, Kind::Software).map_err(|error| match error {
             TargetError::NoRoom { have, .. } => TargetError::Invalid(format!(
                 "{addr:#x} is not mapped to memory and all {have} hardware breakpoints are in use"
@@ -348,7 +357,10 @@ impl Target for Guest {
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
         let is_step = |action: &Action| matches!(action, Action::Step);
         if !self.engine.can_step() && actions.iter().any(|(_, action)| is_step(action)) {
-            return Err(TargetError::Invalid("this host's KVM cannot single-step".to_owned()));
+            return Err(TargetError::Invalid(
+                "this host's KVM cannot single-step; to continue from a breakpoint, delete it first"
+                    .to_owned(),
+            ));
         }
         self.is_stepping_over = false;
         self.orders.fill(None);

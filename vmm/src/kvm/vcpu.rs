@@ -156,7 +156,10 @@ impl Vcpu {
     pub fn set_debug(&self, debug: Option<&DebugRegisters>, step: bool) -> Result<(), Error> {
         let mut request = kvm_guest_debug::default();
         if let Some(registers) = debug {
-            request.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW;
+            request.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+            if registers.arch.dbg_bcr != [0; 16] || registers.arch.dbg_wcr != [0; 16] {
+                request.control |= KVM_GUESTDBG_USE_HW;
+            }
             request.arch = registers.arch;
         }
         if step {
