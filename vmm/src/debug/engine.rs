@@ -95,7 +95,7 @@ impl Engine {
     fn settle(&self, vcpu: &mut Vcpu, peers: &Peers, stop: Option<VcpuStop>) -> Steps {
         match &stop {
             Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))) => {
-                if self.is_at_store_exclusive(vcpu)? {
+                if self.support.step && self.is_at_store_exclusive(vcpu)? {
                     return self.finish_store(vcpu, peers, *point, *addr);
                 }
                 let pc = vcpu.pc()?;
@@ -179,7 +179,7 @@ impl Engine {
     fn run_on(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         // The access that was reported would be reported again, for ever.
         let pc = vcpu.pc()?;
-        if !self.reported(vcpu, pc).is_empty() {
+        if self.support.step && !self.reported(vcpu, pc).is_empty() {
             let stop = self.step(vcpu, peers)?;
             if stop != step::DONE {
                 return Ok(stop);
@@ -194,7 +194,9 @@ impl Engine {
                 Exit::Debug { esr, far } => {
                     let stop = match self.owner(vcpu, esr, far)? {
                         Owner::Guest => continue,
-                        Owner::Alias => self.step(vcpu, peers)?,
+                        Owner::Alias if self.support.step => self.step(vcpu, peers)?,
+                        // Where it cannot be stepped over, it is as good as any other.
+                        Owner::Alias => Some(VcpuStop::Trap(Trap::Breakpoint)),
                         Owner::Debugger(trap) => {
                             self.settle(vcpu, peers, Some(VcpuStop::Trap(trap)))?
                         }

@@ -101,7 +101,8 @@ impl Points {
         let have = self.support.breakpoints;
         Err(TargetError::Invalid(match have {
             0 => format!(
-                "{va:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints"
+                "{va:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints \
+                 to stand in"
             ),
             have => format!(
                 "{va:#x} is not mapped to memory and all {have} hardware breakpoints are in use"

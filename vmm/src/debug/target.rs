@@ -352,7 +352,10 @@ impl Target for Guest {
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
         let steps = |action: &Action| matches!(action, Action::Step | Action::StepRange { .. });
         if !self.engine.can_step() && actions.iter().any(|(_, action)| steps(action)) {
-            return Err(TargetError::Invalid("this host's KVM cannot single-step".to_owned()));
+            return Err(TargetError::Invalid(
+                "this host's KVM cannot single-step; to continue from a breakpoint, delete it first"
+                    .to_owned(),
+            ));
         }
         self.follow()?;
         self.engine.begin();
