@@ -63,6 +63,7 @@ fn no_vcpu_runs_through_a_breakpoint_that_another_steps_over() {
             None => bare.rsp.resume("vCont;c"),
         };
         let vcpu = stop.thread() as usize - 1;
+        println!("{stepping:?} {hits:?} {is_there:?} -> {vcpu} {:x} {:?}", stop.pc(), stop.field("swbreak"));
         if stop.field("swbreak").is_some() {
             // Told once more if another one stopped before it could step.
             assert_eq!(stop.pc(), body, "{}", stop.text);
@@ -77,8 +78,9 @@ fn no_vcpu_runs_through_a_breakpoint_that_another_steps_over() {
             // A step that is done goes untold if another one has stopped as well.
             is_there[vcpu] &= bare.rsp.register(32) == body;
             let at = bare.address(label);
-            let left = hits[vcpu] - bare.rsp.read_u64(at);
-            assert!(left == 1 || left == 0 && !is_there[vcpu], "{label}: {hits:?} {is_there:?}");
+            let done = bare.rsp.read_u64(at);
+            let is_right = done + 1 == hits[vcpu] || done == hits[vcpu] && !is_there[vcpu];
+            assert!(is_right, "{label} {done}, {hits:?} {is_there:?}, {stepping:?} {}", stop.text);
         }
     }
 
