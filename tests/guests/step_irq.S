@@ -25,7 +25,7 @@ load_\level:
     ldxr    x1, [x0]
     add     x1, x1, #1
     stxr    w2, x1, [x0]
-store_end_\level:
+load_end_\level:
     cbnz    w2, load_\level
     subs    x3, x3, #1
     b.ne    load_\level
@@ -33,9 +33,10 @@ store_end_\level:
 compare_\level:
     ldaxr   x1, [x0]
     cmp     x1, #0
-    b.ne    1f
+    b.ne    compare_out_\level
     stlxr   w2, x1, [x0]
-1:  clrex
+compare_out_\level:
+    clrex
     .ifnc   \level, el0
     mrs     x0, id_aa64pfr0_el1     // traps to KVM
     record  x0

@@ -208,8 +208,10 @@ fn waiting_with_an_interrupt_pending() {
 
     assert_eq!(walk.classes(), [class::SVC]);
     for level in ["el1h", "el1t", "el0"] {
-        assert_eq!(walk.steps_from(&format!("wfi_{level}")), [4]);
-        assert_eq!(walk.steps_from(&format!("wfe_{level}")), [4]);
+        for name in ["wfi", "wfe"] {
+            let label = format!("{name}_{level}");
+            assert_eq!(walk.steps_from(&label), [walk.address(&label) + 4], "{label}");
+        }
     }
 }
 
@@ -223,6 +225,13 @@ fn a_timer_interrupt_that_is_pending_all_the_time() {
     let masked = |spsr: u64| spsr & 0x80 != 0;
     let wanted = [false, false, false, true].repeat(3);
     assert_eq!(walk.spsrs()[..12].iter().copied().map(masked).collect::<Vec<_>>(), wanted);
+    // Nor does it come into an exclusive region.
+    for level in ["el1h", "el1t", "el0"] {
+        let end = walk.address(&format!("load_end_{level}"));
+        assert_eq!(walk.steps_from(&format!("load_{level}")), [end; 3]);
+        let out = walk.address(&format!("compare_out_{level}"));
+        assert_eq!(walk.steps_from(&format!("compare_{level}")), [out]);
+    }
 }
 
 #[test]
@@ -246,7 +255,6 @@ fn a_breakpoint_on_a_landing_pad_or_where_none_is_changes_nothing() {
             let after = if at == places[4] { vector } else { at + 4 };
             assert_eq!(bare.step(), after);
         }
-        // Behind the exception the guest goes on at the second instruction.
     }
     assert_eq!(bare.finish().console, free);
 }

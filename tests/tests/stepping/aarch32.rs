@@ -12,10 +12,8 @@ fn has_aarch32(walk: &Walk) -> bool {
 #[track_caller]
 fn assert_regions(walk: &Walk, regions: &[(&str, &str)]) {
     for (name, to) in regions {
-        let load = walk.address(&format!("{name}_el0"));
         let wanted = walk.address(&format!("{name}_{to}_el0"));
-        let after: Vec<_> = walk.pcs.windows(2).filter(|pair| pair[0] == load).collect();
-        assert_eq!(after, [[load, wanted]], "{name}");
+        assert_eq!(walk.steps_from(&format!("{name}_el0")), [wanted], "{name}");
     }
 }
 

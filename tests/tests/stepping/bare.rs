@@ -145,11 +145,11 @@ impl Walk {
         bare_symbol(self.guest, label) + alias
     }
 
-    /// How far each step from this label led.
-    pub fn steps_from(&self, label: &str) -> Vec<i64> {
+    /// Where each step from this label led.
+    pub fn steps_from(&self, label: &str) -> Vec<u64> {
         let from = self.address(label);
         let pairs = self.pcs.windows(2).filter(|pair| pair[0] == from);
-        pairs.map(|pair| pair[1].wrapping_sub(from).cast_signed()).collect()
+        pairs.map(|pair| pair[1]).collect()
     }
 
     /// Checks what holds for every guest: each exception that it took was one step, into its vector,

@@ -1,6 +1,6 @@
 //! Regions from a load-exclusive to its store-exclusive are one step.
 
-use super::bare::{Bare, Walk};
+use super::bare::Bare;
 use super::{class, step_through};
 
 const LEVELS: [&str; 3] = ["el1h", "el1t", "el0"];
@@ -33,15 +33,6 @@ const REGIONS: [(&str, &str); 24] = [
     ("store_faults", "vector"),
 ];
 
-/// Where the steps from this label led, and that there was just one.
-#[track_caller]
-fn only_step_from(walk: &Walk, label: &str) -> u64 {
-    let from = walk.address(label);
-    let pairs: Vec<_> = walk.pcs.windows(2).filter(|pair| pair[0] == from).collect();
-    assert_eq!(pairs.len(), 1, "{label}: {:x?}", walk.pcs);
-    pairs[0][1]
-}
-
 #[test]
 fn each_region_is_one_step_to_behind_its_store_or_to_its_exit() {
     let walk = step_through("step_exclusive");
@@ -58,12 +49,12 @@ fn each_region_is_one_step_to_behind_its_store_or_to_its_exit() {
                 ("vector", _) => walk.address("vectors"),
                 (label, level) => walk.address(&format!("{name}_{label}_{level}")),
             };
-            assert_eq!(only_step_from(&walk, &load), wanted, "{name} at {level}");
+            assert_eq!(walk.steps_from(&load), [wanted], "{name} at {level}");
         }
         // What only looks like an exclusive.
         for name in ["ldar", "stlr"] {
             let label = format!("{name}_{level}");
-            assert_eq!(only_step_from(&walk, &label), walk.address(&label) + 4);
+            assert_eq!(walk.steps_from(&label), [walk.address(&label) + 4], "{label}");
         }
     }
     let at = |data| [data, data];
@@ -132,7 +123,7 @@ fn what_cannot_be_run_as_one_is_stepped_one_by_one_and_said_once() {
     for level in LEVELS {
         for name in ["call", "branch", "svc", "loop", "lone"] {
             let label = format!("{name}_{level}");
-            assert_eq!(only_step_from(&walk, &label), walk.address(&label) + 4, "{label}");
+            assert_eq!(walk.steps_from(&label), [walk.address(&label) + 4], "{label}");
         }
     }
     let said = walk.stderr.lines().filter(|line| line.contains("exclusive")).count();

@@ -30,7 +30,11 @@ fn twenty_thousand_steps_under_a_pending_interrupt_change_nothing() {
     let before = bare.rsp.read_u64(ticks_at);
 
     let (mut is_before, mut at_el0, mut exceptions) = (first, 0, 0);
+    let t = std::time::Instant::now();
     for step in 0..STEPS {
+        if step % 1000 == 0 {
+            println!("{step} {:?}", t.elapsed());
+        }
         let pc = bare.step();
         assert_ne!(pc, is_before, "step {step} led nowhere");
         let at_vector = pc.wrapping_sub(vectors);

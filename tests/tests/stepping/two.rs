@@ -63,7 +63,6 @@ fn no_vcpu_runs_through_a_breakpoint_that_another_steps_over() {
             None => bare.rsp.resume("vCont;c"),
         };
         let vcpu = stop.thread() as usize - 1;
-        println!("{stepping:?} {hits:?} {is_there:?} -> {vcpu} {:x} {:?}", stop.pc(), stop.field("swbreak"));
         if stop.field("swbreak").is_some() {
             // Told once more if another one stopped before it could step.
             assert_eq!(stop.pc(), body, "{}", stop.text);
