@@ -54,6 +54,8 @@ pub enum Trap {
     /// A watchpoint, before its access. Holds the watchpoint and an address that was accessed and
     /// that lies inside the watched range.
     Watchpoint(Watchpoint, u64),
+    /// The same, but behind its access, which will not happen again.
+    Watched(Watchpoint, u64),
     /// The ordered step is done.
     Step,
 }
@@ -102,7 +104,7 @@ pub struct Control {
 /// What the vCPU threads know of each other.
 struct Shared {
     slots: Box<[Slot]>,
-    /// Serializes [`Peers::alone`]. Taken before any slot's state.
+    /// Held while the orders of several vCPUs change together. Taken before any slot's state.
     turn: Mutex<()>,
 }
 
@@ -175,6 +177,8 @@ impl Control {
 
     /// Gives each vCPU its order; `None` leaves it parked. All must be parked.
     pub fn resume(&self, orders: impl IntoIterator<Item = Option<Order>>) {
+        // One that goes on alone must not do so before all have their orders.
+        let _turn = lock(&self.shared.turn);
         for (slot, order) in self.shared.slots.iter().zip(orders) {
             if let Some(order) = order {
                 lock(&slot.state).give(order, &slot.changed);
@@ -186,6 +190,12 @@ impl Control {
     pub fn park(&self) {
         order_parking(&self.shared);
         self.shared.slots.iter().for_each(Slot::wait_until_parked);
+    }
+
+    /// Makes [`Self::stops_fd`] readable.
+    pub fn wake(&self) {
+        // Never full: see `serve`.
+        let _ = self.stops.write(1);
     }
 
     /// Parks every vCPU if one has stopped by itself, and tells which and why, in vCPU order.
