@@ -75,7 +75,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let (bus, uart, console) = devices(&vm)?;
     let engine = debug.map(|support| {
         support.missing().for_each(|what| say(format_args!("gdb: {what}")));
-        Arc::new(Engine::new(vm.memory().clone(), support))
+        Arc::new(Engine::new(vm.memory().clone(), support, config.cpus))
     });
     let runner: Arc<dyn Runner> = match &engine {
         Some(engine) => engine.clone(),
