@@ -12,6 +12,9 @@ const ALIAS: u64 = WINDOW + 0x1000;
 /// A page that has its own descriptor in each of the two address spaces.
 const LOWER: u64 = 0x80000000;
 
+/// Descriptor of a page but for its address: AF, inner shareable, attribute 1, valid.
+const PAGE: u64 = 0x707;
+
 /// What the first instruction of a page can be: the planted BRK #0, or an operation on w0 and w1, of
 /// which page A has `add` and page B `sub`. Called with 6 and 3 these give 9, 3, 2, 5 and 7.
 const INSTRUCTIONS: [(u64, &str); 6] = [
@@ -22,6 +25,7 @@ const INSTRUCTIONS: [(u64, &str); 6] = [
     (EOR, "eor"),
     (ORR, "orr"),
 ];
+/// Those that tests have put there.
 const ADD: u64 = 0x0b010000;
 const AND: u64 = 0x0a010000;
 const EOR: u64 = 0x4a010000;
@@ -42,7 +46,7 @@ struct Guest {
 
 impl Guest {
     fn start() -> Self {
-        let routines = Routines::start("remap", &[]);
+        let mut routines = Routines::start("remap", &[]);
         let [page_a, page_b] = ["page_a", "page_b"].map(|symbol| routines.at(symbol));
         Self { routines, page_a, page_b }
     }
@@ -55,7 +59,7 @@ impl Guest {
 
     /// Has the guest run one of its routines.
     #[track_caller]
-    fn run(&mut self, routine: &str, arguments: &[u64]) -> u64 {
+    fn run(&mut self, routine: &'static str, arguments: &[u64]) -> u64 {
         let routine = self.routines.at(routine);
         self.routines.result(routine, arguments)
     }
@@ -63,14 +67,13 @@ impl Guest {
     /// Has the guest map a page of the upper half to `page`.
     fn map(&mut self, va: u64, page: u64) {
         let descriptor = self.routines.at("high_3") + (va - WINDOW) / 0x1000 * 8;
-        // AF, inner shareable, attribute 1, page.
-        self.run("map", &[descriptor, page | 0x707]);
+        self.run("map", &[descriptor, page | PAGE]);
     }
 
     /// Has the guest map [`LOWER`] to `page` in an address space.
-    fn map_lower(&mut self, level_3: &str, page: u64) {
+    fn map_lower(&mut self, level_3: &'static str, page: u64) {
         let descriptor = self.routines.at(level_3);
-        self.run("map", &[descriptor, page | 0x707]);
+        self.run("map", &[descriptor, page | PAGE]);
     }
 
     fn unmap(&mut self, va: u64) {
@@ -173,7 +176,7 @@ fn a_breakpoint_in_a_register_is_hit_where_the_guest_maps_and_runs_without_a_sto
 
     // From `map` straight to what it mapped.
     guest.routines.rsp.set_register(0, descriptor);
-    guest.routines.rsp.set_register(1, guest.page_a | 0x707);
+    guest.routines.rsp.set_register(1, guest.page_a | PAGE);
     guest.routines.rsp.set_register(30, WINDOW);
     guest.routines.rsp.set_register(32, map);
     let stop = guest.routines.rsp.resume("vCont;c");

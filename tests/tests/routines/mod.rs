@@ -1,5 +1,7 @@
 //! A bare-metal guest that is a collection of routines, called one by one by the test.
 
+use std::collections::HashMap;
+
 use tests::rsp::Stop;
 use tests::{Minivmm, Rsp, bare_symbol};
 
@@ -16,6 +18,8 @@ pub struct Routines {
     pub rsp: Rsp,
     guest: &'static str,
     ready: u64,
+    /// Symbols looked up before: the file that has them is on a slow file system.
+    symbols: HashMap<&'static str, u64>,
 }
 
 impl Routines {
@@ -30,12 +34,12 @@ impl Routines {
         rsp.order(&format!("Z0,{ready:x},4"));
         let stop = rsp.resume("vCont;c");
         assert_eq!(stop.pc(), ready);
-        Self { _minivmm: minivmm, rsp, guest, ready }
+        Self { _minivmm: minivmm, rsp, guest, ready, symbols: HashMap::new() }
     }
 
     /// Address of one of the guest's symbols.
-    pub fn at(&self, symbol: &str) -> u64 {
-        bare_symbol(self.guest, symbol)
+    pub fn at(&mut self, symbol: &'static str) -> u64 {
+        *self.symbols.entry(symbol).or_insert_with(|| bare_symbol(self.guest, symbol))
     }
 
     /// Whether a vCPU is where routines return to.
