@@ -198,7 +198,7 @@ impl Session {
             Command::Insert(point) => stoppoint(target.insert(self.selected, point)),
             Command::Remove(point) => stoppoint(target.remove(self.selected, point)),
 
-            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S".to_owned())),
+            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S;r".to_owned())),
             Command::VCont(actions) => self.v_cont(target, &actions),
             Command::Resume { action, addr } => self.resume(target, action, addr),
             Command::CtrlC => Ok(self.ctrl_c(target)),

@@ -1,7 +1,9 @@
 //! Guest memory by virtual address, with the planted breakpoints out of sight.
 
-use super::breakpoints::{Breakpoints, Text};
-use crate::arch::stage1::{self, Mapping, Unmapped};
+use super::breakpoints::{AddressSpace, Breakpoints, Text};
+use crate::arch::insn::Word;
+use crate::arch::pstate::Level;
+use crate::arch::stage1::{self, KernelTables, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::Vcpu;
@@ -15,82 +17,100 @@ impl Text for Memory {
     }
 }
 
-/// Where `va` leads in this vCPU's translation regime.
-pub fn translate(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    va: u64,
-) -> Result<Result<Mapping, Unmapped>, Error> {
-    Ok(stage1::translate(va, &vcpu.regime()?, |ipa| memory.read_u64(ipa)))
+/// Virtual memory as one vCPU sees it while it stands still.
+pub struct View<'a> {
+    memory: &'a Memory,
+    regime: Regime,
+    /// Tables for upper-half addresses that the regime itself does not map. Where the kernel is
+    /// unmapped at EL0 (KPTI), those of EL1.
+    kernel: Vec<u64>,
 }
 
-/// Reads the instruction at `pc` as the guest knows it; `None` where there is none.
-pub fn instruction(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &Breakpoints,
-    pc: u64,
-) -> Result<Option<(u64, u32)>, Error> {
-    let Ok(mapping) = translate(vcpu, memory, pc)? else { return Ok(None) };
-    let mut word = [0; 4];
-    let is_read = breakpoints.read(mapping.ipa, &mut word, memory);
-    Ok(is_read.then(|| (mapping.ipa, u32::from_le_bytes(word))))
+impl<'a> View<'a> {
+    /// What this vCPU sees.
+    pub fn of(vcpu: &Vcpu, memory: &'a Memory) -> Result<Self, Error> {
+        let is_el0 = vcpu.pstate()?.level() == Level::El0;
+        let kernel = if is_el0 { vcpu.kernel_tables().iter().collect() } else { Vec::new() };
+        Ok(Self { memory, regime: vcpu.regime()?, kernel })
+    }
+
+    /// Falls back to another vCPU's tables as well: kernels share them among vCPUs.
+    pub fn add_kernel_tables(&mut self, tables: KernelTables) {
+        self.kernel.extend(tables.iter());
+    }
+
+    /// What lower-half addresses mean here.
+    pub fn space(&self) -> AddressSpace {
+        /// TTBR0_EL1.BADDR; CnP and ASID aside.
+        const BADDR: u64 = 0xffff_ffff_fffe;
+        let is_translated = self.regime.sctlr & stage1::SCTLR_M != 0;
+        AddressSpace(is_translated.then_some(self.regime.ttbr0 & BADDR))
+    }
+
+    /// Where `va` leads.
+    pub fn translate(&self, va: u64) -> Result<Mapping, Unmapped> {
+        let read = |ipa| self.memory.read_u64(ipa);
+        let own = stage1::translate(va, &self.regime, read);
+        if own.is_ok() || !is_upper(va) {
+            return own;
+        }
+        let regimes = self.kernel.iter().map(|ttbr1| Regime { ttbr1: *ttbr1, ..self.regime });
+        let found = regimes.map(|regime| stage1::translate(va, &regime, read)).find(Result::is_ok);
+        found.unwrap_or(own)
+    }
+
+    /// Reads the instruction at `pc` as the guest knows it, and says where it is; `None` where there
+    /// is none. One of two bytes at the end of what is mapped has zeroes behind it.
+    pub fn instruction(&self, breakpoints: &Breakpoints, pc: u64) -> Option<(u64, Word)> {
+        let ipa = self.translate(pc).ok()?.ipa;
+        let mut bytes = [0; 4];
+        let read = self.read(breakpoints, pc, &mut bytes);
+        (read >= 2).then_some((ipa, Word(u32::from_le_bytes(bytes))))
+    }
+
+    /// Fills a prefix of `data` from `va` and returns its length: up to the first byte that is not
+    /// mapped, or not to RAM. A device is never read, since reading changes it.
+    pub fn read(&self, breakpoints: &Breakpoints, va: u64, data: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Ok(mapping) = self.translate(va.wrapping_add(done as u64)) else { break };
+            let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
+            let Some(chunk) = rest.get_mut(..len) else { break };
+            if !breakpoints.read(mapping.ipa, chunk, self.memory) {
+                break;
+            }
+            done += len;
+        }
+        done
+    }
+
+    /// Writes all of `data` at `va`. The error, with nothing written, is the first address that is
+    /// not mapped, or not to RAM.
+    pub fn write(&self, breakpoints: &mut Breakpoints, va: u64, data: &[u8]) -> Result<(), u64> {
+        let mut chunks = Vec::new();
+        let mut rest = data;
+        let mut at = va;
+        while !rest.is_empty() {
+            let mapping = self.translate(at).map_err(|_| at)?;
+            let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
+            let (chunk, after) = rest.split_at(len);
+            if !self.memory.contains(mapping.ipa, len) {
+                return Err(at);
+            }
+            chunks.push((at, mapping.ipa, chunk));
+            at = at.wrapping_add(len as u64);
+            rest = after;
+        }
+        for (at, ipa, chunk) in chunks {
+            if !breakpoints.write(ipa, chunk, self.memory) {
+                return Err(at);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Fills a prefix of `data` from `va` and returns its length: up to the first byte that is not
-/// mapped, or not to RAM. A device is never read, since reading changes it.
-pub fn read(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &Breakpoints,
-    va: u64,
-    data: &mut [u8],
-) -> Result<usize, Error> {
-    let regime = vcpu.regime()?;
-    let mut done = 0;
-    while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let at = va.wrapping_add(done as u64);
-        let Ok(mapping) = stage1::translate(at, &regime, |ipa| memory.read_u64(ipa)) else { break };
-        let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
-        let Some(chunk) = rest.get_mut(..len) else { break };
-        if !breakpoints.read(mapping.ipa, chunk, memory) {
-            break;
-        }
-        done += len;
-    }
-    Ok(done)
-}
-
-/// Writes all of `data` at `va`. The error, with nothing written, is the first address that is not
-/// mapped, or not to RAM.
-pub fn write(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &mut Breakpoints,
-    va: u64,
-    data: &[u8],
-) -> Result<Result<(), u64>, Error> {
-    let regime = vcpu.regime()?;
-    let mut chunks = Vec::new();
-    let mut rest = data;
-    let mut at = va;
-    while !rest.is_empty() {
-        let Ok(mapping) = stage1::translate(at, &regime, |ipa| memory.read_u64(ipa)) else {
-            return Ok(Err(at));
-        };
-        let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
-        let (chunk, after) = rest.split_at(len);
-        if !memory.contains(mapping.ipa, len) {
-            return Ok(Err(at));
-        }
-        chunks.push((at, mapping.ipa, chunk));
-        at = at.wrapping_add(len as u64);
-        rest = after;
-    }
-    for (at, ipa, chunk) in chunks {
-        if !breakpoints.write(ipa, chunk, memory) {
-            return Ok(Err(at));
-        }
-    }
-    Ok(Ok(()))
+/// Whether TTBR1 is the one that translates this address.
+pub fn is_upper(va: u64) -> bool {
+    va & 1 << 55 != 0
 }

@@ -141,10 +141,10 @@ impl Vm {
     /// already EL1h with everything masked) and hands the vCPUs over.
     pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
         let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
-        let vcpus: Vec<_> = (0..)
+        let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
             .map(|(index, fd)| Vcpu::new(fd, bus.clone(), index, has_sve))
-            .collect();
+            .collect::<Result<_, _>>()?;
         if let Some(boot) = vcpus.first() {
             boot.set(regs::PC, entry)?;
             boot.set(regs::x(0), dtb)?;

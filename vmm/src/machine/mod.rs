@@ -73,7 +73,10 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
 
     let (bus, uart, console) = devices(&vm)?;
     let engine = match &listener {
-        Some(_) => Some(Arc::new(Engine::new(vm.memory().clone(), vm.debug_support()?))),
+        Some(_) => {
+            let (memory, support) = (vm.memory().clone(), vm.debug_support()?);
+            Some(Arc::new(Engine::new(memory, support, config.cpus)))
+        }
         None => None,
     };
     let runner: Arc<dyn Runner> = match &engine {

@@ -60,7 +60,7 @@ fn a_condition_is_not_dropped_silently() {
 
 #[test]
 fn the_actions_are_listed() {
-    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S");
+    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S;r");
 }
 
 #[test]
@@ -74,6 +74,15 @@ fn for_each_thread_the_leftmost_action_counts() {
         "> vCont;c:p1.-1;s:p1.2
          < nothing
          = resume 1 Continue, 2 Continue, 3 Continue",
+    );
+}
+
+#[test]
+fn a_range_is_stepped_by_the_target() {
+    Client::connect_gdb(2).play(
+        "> vCont;r80001000,80001010:p1.1;c:p1.-1
+         < nothing
+         = resume 1 StepRange { start: 2147487744, end: 2147487760 }, 2 Continue",
     );
 }
 
