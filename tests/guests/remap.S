@@ -58,6 +58,11 @@ patch:
     isb
     ret
 
+// Copies the instruction at x1 to x0.
+copy:
+    ldr     w1, [x1]
+    b       patch
+
 // x0 = the word at x0, as the guest finds it.
 load:
     ldr     w0, [x0]

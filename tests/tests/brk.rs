@@ -139,6 +139,9 @@ fn a_guest_takes_its_brk_the_same_where_the_debugger_has_a_breakpoint_on_it() {
     for place in places {
         rsp.order(&format!("Z0,{place:x},4"));
     }
+    let print = bare_symbol("brk", "print");
+    rsp.order(&format!("Z0,{print:x},4"));
+    // Those in AArch64.
     for row in 0..17 {
         let stop = rsp.resume("vCont;c");
         assert_eq!(stop.field("swbreak"), Some(""), "{row}: {}", stop.text);
@@ -147,7 +150,8 @@ fn a_guest_takes_its_brk_the_same_where_the_debugger_has_a_breakpoint_on_it() {
         let stop = rsp.resume("vCont;s");
         assert_eq!(stop.pc(), vectors + column(&free, VECTOR)[row], "{row}: {}", stop.text);
     }
-    for place in places {
+    assert_eq!(rsp.resume("vCont;c").pc(), print);
+    for place in places.into_iter().chain([print]) {
         rsp.order(&format!("z0,{place:x},4"));
     }
     assert_same(&run_to_the_end(minivmm, rsp), &free);

@@ -121,3 +121,18 @@ fn under_software_breakpoints_the_guest_keeps_its_debug_registers_but_not_its_st
     let without_steps: Vec<_> = free_run().into_iter().filter(|event| !event.is_step()).collect();
     assert_eq!(found, without_steps);
 }
+
+#[test]
+fn under_hardware_breakpoints_or_watchpoints_the_guest_runs_on_without_its_own() {
+    for kind in [1, 2] {
+        let (minivmm, mut rsp) = debug();
+        // KVM lends us all of the registers or none. Nothing comes to this address.
+        rsp.order(&format!("Z{kind},{:x},4", 0xffff000000000000_u64));
+
+        let found = run_to_the_end(minivmm, rsp);
+
+        let is_svc = |event: &Taken| event.class() == 0x15;
+        let without_own: Vec<_> = free_run().into_iter().filter(is_svc).collect();
+        assert_eq!(found, without_own);
+    }
+}

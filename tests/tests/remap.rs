@@ -247,6 +247,23 @@ fn text_that_the_guest_patches_under_a_breakpoint_is_never_undone() {
 }
 
 #[test]
+fn a_breakpoint_that_the_guest_has_copied_with_its_page_is_not_taken_for_the_pages_text() {
+    let mut guest = Guest::start_with_mmu();
+    guest.map(WINDOW, guest.page_a);
+    guest.plant(WINDOW);
+
+    // As a kernel moves a page: copy it, map the copy.
+    guest.run("copy", &[guest.page_b, guest.page_a]);
+    guest.map(WINDOW, guest.page_b);
+
+    assert_eq!(guest.found(), ["add", "brk"]);
+    assert_eq!(guest.read(), ["add", "add"]);
+    assert_eq!(guest.result_through_breakpoint(WINDOW), 9);
+    guest.remove(WINDOW);
+    assert_eq!(guest.found(), ["add", "add"]);
+}
+
+#[test]
 fn a_breakpoint_is_not_noticed_through_another_mapping_of_the_same_memory() {
     let mut guest = Guest::start_with_mmu();
     guest.map(WINDOW, guest.page_a);
@@ -256,6 +273,12 @@ fn a_breakpoint_is_not_noticed_through_another_mapping_of_the_same_memory() {
     assert_eq!(guest.result(ALIAS), 9);
     assert_eq!(guest.result(guest.page_a), 9);
     assert_eq!(guest.result_through_breakpoint(WINDOW), 9);
+    assert_eq!(guest.found(), ["brk", "sub"]);
+
+    // Nor by a step.
+    guest.routines.rsp.set_register(32, ALIAS);
+    let stop = guest.routines.rsp.resume("vCont;s");
+    assert_eq!((stop.field("swbreak"), stop.pc()), (None, ALIAS + 4), "{}", stop.text);
     assert_eq!(guest.found(), ["brk", "sub"]);
 }
 
@@ -328,6 +351,8 @@ fn a_breakpoint_that_lost_its_mapping_and_finds_no_register_is_back_with_its_map
     guest.empty_registers(all);
     guest.run("load", &[guest.page_a]);
     assert_eq!(guest.free_registers(), all - 1);
+    guest.remove(WINDOW);
+    assert_eq!(guest.free_registers(), all);
 }
 
 #[test]
@@ -354,6 +379,42 @@ fn a_breakpoint_belongs_to_the_address_space_that_it_was_set_in() {
     guest.run("switch", &[space_b]);
     guest.remove(LOWER);
     assert_eq!(guest.found(), ["add", "sub"]);
+}
+
+#[test]
+fn a_page_that_is_patched_while_its_address_space_is_away_keeps_the_patch() {
+    let mut guest = Guest::start_with_mmu();
+    let [space_a, space_b] = ["space_a", "space_b"].map(|symbol| guest.routines.at(symbol));
+    guest.map_lower("low_a_3", guest.page_a);
+    guest.map_lower("low_b_3", guest.page_b);
+    guest.plant(LOWER);
+
+    guest.run("switch", &[space_b]);
+    guest.run("patch", &[guest.page_a, EOR]);
+    assert_eq!(guest.read(), ["eor", "sub"]);
+    assert_eq!(guest.result(LOWER), 3);
+
+    guest.run("switch", &[space_a]);
+    assert_eq!(guest.found(), ["brk", "sub"]);
+    assert_eq!(guest.result_through_breakpoint(LOWER), 5);
+    guest.remove(LOWER);
+    assert_eq!(guest.found(), ["eor", "sub"]);
+}
+
+#[test]
+fn a_breakpoint_that_waits_in_a_register_is_not_hit_in_another_address_space() {
+    let mut guest = Guest::start_with_mmu();
+    let [space_a, space_b] = ["space_a", "space_b"].map(|symbol| guest.routines.at(symbol));
+    guest.map_lower("low_b_3", guest.page_b);
+    guest.plant(LOWER);
+
+    guest.run("switch", &[space_b]);
+    assert_eq!(guest.result(LOWER), 3);
+
+    guest.run("switch", &[space_a]);
+    guest.map_lower("low_a_3", guest.page_a);
+    assert_eq!(guest.found(), ["brk", "sub"]);
+    assert_eq!(guest.result_through_breakpoint(LOWER), 9);
 }
 
 #[test]
