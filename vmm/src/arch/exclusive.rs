@@ -68,9 +68,7 @@ pub fn region(
     let redirects = branches
         .into_iter()
         .filter(|(.., target)| *target == pc)
-        .map(|(from, word, _)| {
-            Some((from, flow::retarget(from, word, isa, landing)?))
-        })
+        .map(|(from, word, _)| Some((from, flow::retarget(from, word, isa, landing)?)))
         .collect::<Option<_>>()
         .ok_or(Unbounded)?;
     Ok(Region { stops, redirects, landing })

@@ -168,7 +168,7 @@ pub fn retarget(pc: u64, word: Word, isa: Isa, target: u64) -> Option<Word> {
     // Each form's field, by its place and width, in the unit of the offset.
     let field = |offset: i64, width: u32, at: u32| {
         let mask = (u32::MAX >> (32 - width)) << at;
-        old & !mask | (offset as u32) << at & mask
+        old & !mask | (offset.cast_unsigned() as u32) << at & mask
     };
     let new = match isa {
         Isa::A64 if old & 0x7c00_0000 == 0x1400_0000 => field(bytes / 4, 26, 0),

@@ -129,7 +129,10 @@ mod tests {
 
     #[test]
     fn the_instruction_set_follows_t_and_the_it_block_its_state() {
-        assert_eq!([0x0, 0x10, 0x30].map(|bits| Pstate(bits).isa()), [Isa::A64, Isa::A32, Isa::T32]);
+        assert_eq!(
+            [0x0, 0x10, 0x30].map(|bits| Pstate(bits).isa()),
+            [Isa::A64, Isa::A32, Isa::T32]
+        );
         assert_eq!(Pstate(0x30).it_condition(), 0b1110);
         // ITTE NE, before its second instruction: condition 0001, mask 0110 of which IT[1] is bit 26.
         assert_eq!(Pstate(0x30 | 0x1 << 12 | 0b01 << 10 | 1 << 26).it_condition(), 0b0001);

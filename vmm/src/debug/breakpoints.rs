@@ -22,19 +22,18 @@ pub trait Text {
     fn write(&self, ipa: u64, data: &[u8]) -> bool;
 }
 
-/// What an address of the lower half means depends on this: TTBR0's table, or `None` with stage 1
-/// off. Upper-half addresses mean the same in all of them.
+/// What an address means depends on this: the table, TTBR0's or TTBR1's, or `None` with stage 1 off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AddressSpace(pub Option<u64>);
 
 /// Where an address leads now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resolution {
-    /// To this IPA.
-    At(u64),
+    /// To this IPA, by this address space.
+    At(u64, AddressSpace),
     /// Nowhere.
     Unmapped,
-    /// No vCPU is in the address space that it belongs to.
+    /// No vCPU is in the address space that it belongs to, so nobody knows.
     OtherSpace,
 }
 
@@ -146,7 +145,8 @@ impl Breakpoints {
         mut resolve: impl FnMut(u64, AddressSpace) -> Resolution,
         text: &impl Text,
     ) {
-        let overwritten: Vec<u64> = self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
+        let overwritten: Vec<u64> =
+            self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
         let mut by_va = std::mem::take(&mut self.by_va);
         for (va, breakpoint) in &mut by_va {
             let old = match breakpoint.place {
@@ -155,7 +155,10 @@ impl Breakpoints {
             };
             let is_lost = old.is_some_and(|ipa| overwritten.binary_search(&ipa).is_ok());
             let new = match resolve(*va, breakpoint.space) {
-                Resolution::At(ipa) => Some(ipa),
+                Resolution::At(ipa, space) => {
+                    breakpoint.space = space;
+                    Some(ipa)
+                }
                 // It stays where it was, unless that page has been put to another use.
                 Resolution::OtherSpace if !is_lost => continue,
                 Resolution::OtherSpace | Resolution::Unmapped => None,

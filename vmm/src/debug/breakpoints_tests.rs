@@ -166,7 +166,7 @@ fn what_leads_nowhere_takes_a_register_until_it_leads_to_memory() {
 
     follow(&mut points, 0, Resolution::Unmapped, &ram);
     assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
-    follow(&mut points, 0, Resolution::At(0x1008), &ram);
+    follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
     assert_eq!(points.in_registers().count(), 0);
     assert_eq!(ram.at(0x1008), BRK);
 }
@@ -177,7 +177,7 @@ fn a_breakpoint_moves_with_its_mapping_and_leaves_nothing_behind() {
     let mut points = Breakpoints::default();
     assert!(points.insert(8, SPACE, Some(0x1008), 0, &ram));
 
-    follow(&mut points, 0, Resolution::At(0x1010), &ram);
+    follow(&mut points, 0, Resolution::At(0x1010, SPACE), &ram);
 
     assert_eq!((ram.at(0x1008), ram.at(0x1010)), (NOP, BRK));
     assert!(points.is_planted(0x1010) && !points.is_planted(0x1008));
@@ -189,7 +189,7 @@ fn a_breakpoint_moves_with_its_mapping_and_leaves_nothing_behind() {
     assert!(points.contains(8));
     follow(&mut points, 1, Resolution::Unmapped, &ram);
     assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
-    follow(&mut points, 0, Resolution::At(0x1008), &ram);
+    follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
     assert_eq!(ram.at(0x1008), BRK);
 }
 
@@ -203,7 +203,7 @@ fn patched_text_becomes_the_original() {
     let mut seen = [0; 4];
     assert!(points.read(0x1008, &mut seen, &ram));
     assert_eq!(seen, RET, "the guest's bytes, not the stale original");
-    follow(&mut points, 0, Resolution::At(0x1008), &ram);
+    follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
 
     assert_eq!(ram.at(0x1008), BRK);
     points.remove(8, &ram);
@@ -237,7 +237,7 @@ fn a_copied_brk_does_not_become_the_original() {
 
     // The guest moves the page, as it finds it, and frees the old one.
     assert!(ram.write(0x1010, &ram.at(0x1008)));
-    follow(&mut points, 0, Resolution::At(0x1010), &ram);
+    follow(&mut points, 0, Resolution::At(0x1010, SPACE), &ram);
 
     assert_eq!((ram.at(0x1008), ram.at(0x1010)), (RET, BRK));
     points.remove(8, &ram);
@@ -251,10 +251,32 @@ fn one_of_two_users_moves_and_the_other_keeps_its_brk() {
     assert!(points.insert(8, SPACE, Some(0x1008), 0, &ram));
     assert!(points.insert(0x8008, SPACE, Some(0x1008), 0, &ram));
 
-    let resolve = |va, _| Resolution::At(if va == 8 { 0x1010 } else { 0x1008 });
+    let resolve = |va, _| Resolution::At(if va == 8 { 0x1010 } else { 0x1008 }, SPACE);
     points.follow(0, resolve, &ram);
 
     assert_eq!((ram.at(0x1008), ram.at(0x1010)), (BRK, BRK));
     points.clear(&ram);
     assert_eq!((ram.at(0x1008), ram.at(0x1010)), (NOP, NOP));
+}
+
+#[test]
+fn a_breakpoint_belongs_to_the_space_that_it_was_last_found_in() {
+    let ram = Ram::new();
+    let mut points = Breakpoints::default();
+    assert!(points.insert(8, AddressSpace(None), None, 1, &ram));
+
+    let mut asked = Vec::new();
+    for resolution in [Resolution::At(0x1008, SPACE), Resolution::OtherSpace] {
+        points.follow(
+            0,
+            |_, space| {
+                asked.push(space);
+                resolution
+            },
+            &ram,
+        );
+    }
+
+    assert_eq!(asked, [AddressSpace(None), SPACE]);
+    assert_eq!(ram.at(0x1008), BRK);
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::inject;
 use super::memory::View;
 use super::points::{Except, Points};
 use super::step::{self, Steps};
-use super::inject;
 use crate::arch::esr::{Class, Esr};
+use crate::arch::flow::Flow;
 use crate::arch::watchpoint::Watchpoint;
 use crate::kvm::control::{Order, Peers, Runner, Trap, VcpuStop};
 use crate::kvm::error::Error;
@@ -29,11 +30,14 @@ pub struct Engine {
 struct Progress {
     /// PC, and the watchpoints that were reported there: the instruction has to get past them.
     reported: Option<(u64, Vec<Watchpoint>)>,
+    /// A watchpoint whose access is under way, by more than one instruction.
+    under_way: Option<Watchpoint>,
     /// It has executed something since the debugger resumed it.
     has_moved: bool,
 }
 
 /// Whose a debug exception was.
+#[derive(Clone, Copy)]
 pub enum Owner {
     /// The guest's. It has been given to it.
     Guest,
@@ -75,17 +79,25 @@ impl Engine {
     /// What the instruction at `pc` goes past: a breakpoint register at PC itself, and the
     /// watchpoints that were reported there.
     pub fn passed(&self, vcpu: &Vcpu, pc: u64) -> Except {
-        let watchpoints = self.with_progress(vcpu.index(), |progress| match &progress.reported {
-            Some((at, reported)) if *at == pc => reported.clone(),
-            _ => Vec::new(),
-        });
+        let mut watchpoints = self.reported(vcpu, pc);
+        watchpoints.extend(self.with_progress(vcpu.index(), |progress| progress.under_way));
         Except { breakpoint: Some(pc), watchpoints }
     }
 
-    /// Takes down what a vCPU has come to.
-    fn note(&self, vcpu: &mut Vcpu, stop: Option<&VcpuStop>) -> Result<(), Error> {
-        match stop {
-            Some(VcpuStop::Trap(Trap::Watchpoint(point, _))) => {
+    fn reported(&self, vcpu: &Vcpu, pc: u64) -> Vec<Watchpoint> {
+        self.with_progress(vcpu.index(), |progress| match &progress.reported {
+            Some((at, reported)) if *at == pc => reported.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Takes down what a vCPU has come to, before that is reported.
+    fn settle(&self, vcpu: &mut Vcpu, peers: &Peers, stop: Option<VcpuStop>) -> Steps {
+        match &stop {
+            Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))) => {
+                if self.support.step && self.is_at_store_exclusive(vcpu)? {
+                    return self.finish_store(vcpu, peers, *point, *addr);
+                }
                 let pc = vcpu.pc()?;
                 self.with_progress(vcpu.index(), |progress| match &mut progress.reported {
                     Some((at, reported)) if *at == pc => reported.push(*point),
@@ -98,14 +110,50 @@ impl Engine {
             }),
             _ => {}
         }
-        Ok(())
+        Ok(stop)
+    }
+
+    fn is_at_store_exclusive(&self, vcpu: &Vcpu) -> Result<bool, Error> {
+        let (pc, isa) = (vcpu.pc()?, vcpu.pstate()?.isa());
+        let view = View::of(vcpu, &self.memory)?;
+        let fetched = view.instruction(&self.points().software, pc);
+        Ok(fetched.is_some_and(|(_, word)| Flow::of(pc, word, isa) == Flow::StoreExclusive))
+    }
+
+    /// A watchpoint stopped a store-exclusive. It took the monitor with it, so the store will fail
+    /// and be tried again, and would be stopped again, for ever. Nothing has been written: the guest
+    /// is helped through its next try, and the stop comes behind the store, if there is one.
+    fn finish_store(&self, vcpu: &mut Vcpu, peers: &Peers, point: Watchpoint, addr: u64) -> Steps {
+        /// Instructions and regions until the next try is through.
+        const LIMIT: usize = 64;
+        let store = vcpu.pc()?;
+        let mut behind = None;
+        for _ in 0..LIMIT {
+            let from = vcpu.pc()?;
+            self.with_progress(vcpu.index(), |progress| {
+                progress.under_way = Some(point);
+                progress.has_moved = true;
+            });
+            let stop = step::step(self, vcpu, peers);
+            self.with_progress(vcpu.index(), |progress| progress.under_way = None);
+            let stop = stop?;
+            if stop != step::DONE {
+                return Ok(stop);
+            }
+            let to = vcpu.pc()?;
+            if from == store {
+                behind = Some(to);
+            } else if behind == Some(to) {
+                return Ok(Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))));
+            }
+        }
+        Ok(step::DONE)
     }
 
     /// One instruction.
     fn step(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         let stop = step::step(self, vcpu, peers)?;
-        self.note(vcpu, stop.as_ref())?;
-        Ok(stop)
+        self.settle(vcpu, peers, stop)
     }
 
     /// Instruction after instruction, as long as PC is inside `start..end` and nothing else stops it.
@@ -119,7 +167,7 @@ impl Engine {
                 return Ok(Some(VcpuStop::Trap(trap)));
             }
             let stop = self.step(vcpu, peers)?;
-            if stop != Some(VcpuStop::Trap(Trap::Step)) || !(start..end).contains(&vcpu.pc()?) {
+            if stop != step::DONE || !(start..end).contains(&vcpu.pc()?) {
                 return Ok(stop);
             }
             if peers.is_kicked() {
@@ -131,28 +179,32 @@ impl Engine {
     fn run_on(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         // The access that was reported would be reported again, for ever.
         let pc = vcpu.pc()?;
-        if !self.passed(vcpu, pc).watchpoints.is_empty() {
+        if self.support.step && !self.reported(vcpu, pc).is_empty() {
             let stop = self.step(vcpu, peers)?;
-            if stop != Some(VcpuStop::Trap(Trap::Step)) {
+            if stop != step::DONE {
                 return Ok(stop);
             }
         }
         loop {
-            vcpu.set_traps(self.points().traps(&Except::default()))?;
+            vcpu.set_traps(&self.points().traps(&Except::default()))?;
             match vcpu.run() {
                 // Anything but a kick is a stray signal, such as a host debugger's.
                 Exit::Interrupted if peers.is_kicked() => return Ok(None),
                 Exit::Interrupted => {}
-                Exit::Debug { esr, far } => match self.owner(vcpu, esr, far)? {
-                    Owner::Guest => {}
-                    Owner::Alias => {
-                        let stop = self.step(vcpu, peers)?;
-                        if stop != Some(VcpuStop::Trap(Trap::Step)) {
-                            return Ok(stop);
+                Exit::Debug { esr, far } => {
+                    let stop = match self.owner(vcpu, esr, far)? {
+                        Owner::Guest => continue,
+                        Owner::Alias if self.support.step => self.step(vcpu, peers)?,
+                        // Where it cannot be stepped over, it is as good as any other.
+                        Owner::Alias => Some(VcpuStop::Trap(Trap::Breakpoint)),
+                        Owner::Debugger(trap) => {
+                            self.settle(vcpu, peers, Some(VcpuStop::Trap(trap)))?
                         }
+                    };
+                    if stop != step::DONE {
+                        return Ok(stop);
                     }
-                    Owner::Debugger(trap) => return Ok(Some(VcpuStop::Trap(trap))),
-                },
+                }
                 exit => return Ok(Some(VcpuStop::unhandled(vcpu, exit))),
             }
         }
@@ -199,9 +251,6 @@ impl Runner for Engine {
             Order::StepRange { start, end } => self.step_range(vcpu, peers, start, end),
         };
         let noted = stop.and_then(|stop| {
-            if order == Order::Continue {
-                self.note(vcpu, stop.as_ref())?;
-            }
             vcpu.note_kernel_table()?;
             Ok(stop)
         });

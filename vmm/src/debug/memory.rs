@@ -17,6 +17,9 @@ impl Text for Memory {
     }
 }
 
+/// TTBRn_EL1.BADDR; CnP and ASID aside.
+const BADDR: u64 = 0xffff_ffff_fffe;
+
 /// Virtual memory as one vCPU sees it while it stands still.
 pub struct View<'a> {
     memory: &'a Memory,
@@ -39,24 +42,39 @@ impl<'a> View<'a> {
         self.kernel.extend(tables.iter());
     }
 
-    /// What lower-half addresses mean here.
-    pub fn space(&self) -> AddressSpace {
-        /// TTBR0_EL1.BADDR; CnP and ASID aside.
-        const BADDR: u64 = 0xffff_ffff_fffe;
+    /// What addresses in the half of `va` depend on.
+    pub fn space(&self, va: u64) -> AddressSpace {
+        let table = if is_upper(va) { self.regime.ttbr1 } else { self.regime.ttbr0 };
         let is_translated = self.regime.sctlr & stage1::SCTLR_M != 0;
-        AddressSpace(is_translated.then_some(self.regime.ttbr0 & BADDR))
+        AddressSpace(is_translated.then_some(table & BADDR))
+    }
+
+    /// Whether addresses in the half of `va` can be looked up in this space.
+    pub fn has_space(&self, va: u64, space: AddressSpace) -> bool {
+        let is_kernels = |table: &u64| Some(table & BADDR) == space.0;
+        self.space(va) == space || is_upper(va) && self.kernel.iter().any(is_kernels)
     }
 
     /// Where `va` leads.
     pub fn translate(&self, va: u64) -> Result<Mapping, Unmapped> {
+        self.locate(va).map(|(mapping, _)| mapping)
+    }
+
+    /// Where `va` leads, and by which space.
+    pub fn locate(&self, va: u64) -> Result<(Mapping, AddressSpace), Unmapped> {
         let read = |ipa| self.memory.read_u64(ipa);
-        let own = stage1::translate(va, &self.regime, read);
-        if own.is_ok() || !is_upper(va) {
-            return own;
+        let unmapped = match stage1::translate(va, &self.regime, read) {
+            Ok(mapping) => return Ok((mapping, self.space(va))),
+            Err(unmapped) => unmapped,
+        };
+        for ttbr1 in self.kernel.iter().filter(|_| is_upper(va)) {
+            if let Ok(mapping) =
+                stage1::translate(va, &Regime { ttbr1: *ttbr1, ..self.regime }, read)
+            {
+                return Ok((mapping, AddressSpace(Some(ttbr1 & BADDR))));
+            }
         }
-        let regimes = self.kernel.iter().map(|ttbr1| Regime { ttbr1: *ttbr1, ..self.regime });
-        let found = regimes.map(|regime| stage1::translate(va, &regime, read)).find(Result::is_ok);
-        found.unwrap_or(own)
+        Err(unmapped)
     }
 
     /// Reads the instruction at `pc` as the guest knows it, and says where it is; `None` where there

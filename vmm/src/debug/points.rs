@@ -56,11 +56,7 @@ impl Points {
         }
         // As long as we have none, the registers are the guest's.
         let has_any = arch != kvm_guest_debug_arch::default();
-        Traps {
-            brk: self.software.has_planted(),
-            registers: has_any.then_some(arch),
-            step: false,
-        }
+        Traps { brk: self.software.has_planted(), registers: has_any.then_some(arch), step: false }
     }
 
     /// Breakpoint registers not in use.
@@ -105,7 +101,8 @@ impl Points {
         let have = self.support.breakpoints;
         Err(TargetError::Invalid(match have {
             0 => format!(
-                "{va:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints"
+                "{va:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints \
+                 to stand in"
             ),
             have => format!(
                 "{va:#x} is not mapped to memory and all {have} hardware breakpoints are in use"
@@ -153,7 +150,11 @@ impl Points {
     }
 
     /// Whether software breakpoints may have to move: see [`Breakpoints::follow`].
-    pub fn follow(&mut self, resolve: impl FnMut(u64, AddressSpace) -> Resolution, memory: &Memory) {
+    pub fn follow(
+        &mut self,
+        resolve: impl FnMut(u64, AddressSpace) -> Resolution,
+        memory: &Memory,
+    ) {
         let free = self.free_breakpoints();
         self.software.follow(free, resolve, memory);
     }

@@ -94,7 +94,7 @@ pub fn run(
 
     vcpu.set(regs::PSTATE, before.masked())?;
     let traps = engine.points().traps(&engine.passed(vcpu, before.pc));
-    vcpu.set_traps(Traps { brk: true, ..traps })?;
+    vcpu.set_traps(&Traps { brk: true, ..traps })?;
     loop {
         let exit = vcpu.run();
         let pc = vcpu.pc()?;

@@ -109,7 +109,7 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
         vcpu.set(regs::PSTATE, before.masked())?;
     }
     let traps = engine.points().traps(&engine.passed(vcpu, before.pc));
-    vcpu.set_traps(Traps { step: true, ..traps })?;
+    vcpu.set_traps(&Traps { step: true, ..traps })?;
     loop {
         let stop = match vcpu.run() {
             Exit::Debug { esr, .. } if esr.class() == Class::SoftwareStep => {

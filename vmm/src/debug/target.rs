@@ -141,13 +141,16 @@ impl Guest {
     /// Plants a BRK, or takes a debug register where `addr` does not lead to memory (yet).
     fn insert_software(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
         let view = self.view(tid)?;
-        let ipa = view.translate(addr).ok().map(|mapping| mapping.ipa);
+        let (ipa, space) = match view.locate(addr) {
+            Ok((mapping, space)) => (Some(mapping.ipa), space),
+            Err(_) => (None, view.space(addr)),
+        };
         if ipa.is_none() {
             check_canonical(addr)?;
         }
         let insert = || {
             let mut points = self.engine.points();
-            points.insert_software(addr, view.space(), ipa, &self.engine.memory)
+            points.insert_software(addr, space, ipa, &self.engine.memory)
         };
         insert().or_else(|_| {
             // Another one that a register stands in for may lead to memory by now.
@@ -168,30 +171,43 @@ impl Guest {
 /// The vCPUs' views, to look addresses up in.
 struct Spaces<'a> {
     views: &'a [View<'a>],
-    /// The last lookup's page: addresses come in order, many to a page.
-    last: Option<(AddressSpace, std::ops::Range<u64>, u64)>,
+    /// The last lookup's: addresses come in order, many to a page.
+    last: Option<Found>,
+}
+
+/// A range of addresses that one lookup tells all about.
+struct Found {
+    range: std::ops::Range<u64>,
+    ipa: u64,
+    /// The space that was asked for.
+    asked: AddressSpace,
+    space: AddressSpace,
 }
 
 impl Spaces<'_> {
-    fn resolve(&mut self, va: u64, space: AddressSpace) -> Resolution {
-        if let Some((of, range, ipa)) = &self.last
-            && *of == space
-            && range.contains(&va)
+    fn resolve(&mut self, va: u64, asked: AddressSpace) -> Resolution {
+        if let Some(last) = &self.last
+            && last.asked == asked
+            && last.range.contains(&va)
         {
-            return Resolution::At(ipa + (va - range.start));
+            return Resolution::At(last.ipa + (va - last.range.start), last.space);
         }
         let mut resolution = Resolution::OtherSpace;
         for view in self.views {
-            // Kernels share the upper half among vCPUs, but not all of these need have it on.
-            if !is_upper(va) && view.space() != space {
+            let is_in_space = view.has_space(va, asked);
+            // Lower halves are a process's own. Upper ones are the kernel's, also where it has
+            // moved on to other tables.
+            if !is_in_space && !is_upper(va) {
                 continue;
             }
-            if let Ok(mapping) = view.translate(va) {
-                let end = va.saturating_add(mapping.rest);
-                self.last = Some((space, va..end, mapping.ipa));
-                return Resolution::At(mapping.ipa);
+            if let Ok((mapping, space)) = view.locate(va) {
+                let range = va..va.saturating_add(mapping.rest);
+                self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
+                return Resolution::At(mapping.ipa, space);
             }
-            resolution = Resolution::Unmapped;
+            if is_in_space {
+                resolution = Resolution::Unmapped;
+            }
         }
         resolution
     }
@@ -336,7 +352,10 @@ impl Target for Guest {
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
         let steps = |action: &Action| matches!(action, Action::Step | Action::StepRange { .. });
         if !self.engine.can_step() && actions.iter().any(|(_, action)| steps(action)) {
-            return Err(TargetError::Invalid("this host's KVM cannot single-step".to_owned()));
+            return Err(TargetError::Invalid(
+                "this host's KVM cannot single-step; to continue from a breakpoint, delete it first"
+                    .to_owned(),
+            ));
         }
         self.follow()?;
         self.engine.begin();

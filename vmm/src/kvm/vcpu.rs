@@ -219,8 +219,8 @@ impl Vcpu {
     }
 
     /// Sets what KVM_RUN traps for the debugger.
-    pub fn set_traps(&mut self, traps: Traps) -> Result<(), Error> {
-        if self.traps == Some(traps) {
+    pub fn set_traps(&mut self, traps: &Traps) -> Result<(), Error> {
+        if self.traps.as_ref() == Some(traps) {
             return Ok(());
         }
         let mut request = kvm_guest_debug::default();
@@ -236,14 +236,14 @@ impl Vcpu {
         }
         self.traps = None;
         self.fd.set_guest_debug(&request).map_err(doing("set guest debug"))?;
-        self.traps = Some(traps);
+        self.traps = Some(*traps);
         Ok(())
     }
 
     /// Forgets every trap, and a step that KVM holds on to after it ended without a report.
     pub fn forget_step(&mut self) -> Result<(), Error> {
         self.traps = None;
-        self.set_traps(Traps::default())
+        self.set_traps(&Traps::default())
     }
 
     /// Whether PSCI has the vCPU turned off.

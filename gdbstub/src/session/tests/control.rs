@@ -1,7 +1,7 @@
 use crate::session::Flow;
 use crate::stop::{SIGINT, StopReason};
 use crate::target::{Kind, TargetError};
-use crate::testing::Client;
+use crate::testing::{Client, frame};
 
 /// A stop reply without the registers that ride along, which end it.
 fn head(reply: &str) -> &str {
@@ -105,11 +105,16 @@ fn a_resume_that_names_no_thread_is_refused() {
 }
 
 #[test]
-fn a_resume_that_fails_leaves_the_target_stopped() {
+fn a_resume_that_fails_is_explained_on_the_console_and_ends_in_a_stop() {
     let mut client = Client::connect_gdb(1);
-    client.target.fail = Some(TargetError::Host("vcpu thread is gone".to_owned()));
+    client.target.fail = Some(TargetError::Host("no vcpu".to_owned()));
 
-    assert_eq!(client.ask("vCont;c"), "E05");
+    let replies = client.bytes(&frame(b"vCont;c"));
+
+    let (console, stop) = replies.strip_prefix('$').unwrap().split_once('$').unwrap();
+    // In hexadecimal: "the host failed: no vcpu" and a line feed.
+    assert_eq!(console, "O74686520686f7374206661696c65643a206e6f20766370750a#af");
+    assert_eq!(head(stop), "T02thread:p1.1;core:0;");
     assert!(!client.session.is_running());
 }
 
