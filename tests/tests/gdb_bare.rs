@@ -92,7 +92,8 @@ fn gdb_can_use_every_hardware_breakpoint_and_is_refused_more() {
     let refused = said.split("Cannot insert hardware breakpoint ").nth(1);
     let refused =
         refused.and_then(|text| text.split('.').next()).and_then(|text| text.parse().ok());
-    let have = refused.unwrap_or_else(|| panic!("none refused: {said}")) - 1;
+    let refused: usize = refused.unwrap_or_else(|| panic!("none refused: {said}"));
+    let have = refused - 1;
     assert!((2..=16).contains(&have), "{said}");
 
     // As many as there are work.
