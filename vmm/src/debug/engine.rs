@@ -91,18 +91,23 @@ impl Engine {
         })
     }
 
-    /// Takes down what a vCPU has come to, before that is reported.
+    /// The debugger hears of this watchpoint at the vCPU's PC: resumed, it gets past it.
+    pub fn report(&self, vcpu: &Vcpu, point: Watchpoint) -> Result<(), Error> {
+        let pc = vcpu.pc()?;
+        self.with_progress(vcpu.index(), |progress| match &mut progress.reported {
+            Some((at, reported)) if *at == pc => reported.push(point),
+            reported => *reported = Some((pc, vec![point])),
+        });
+        Ok(())
+    }
+
+    /// Acts on what a vCPU has come to, before anybody hears of it.
     fn settle(&self, vcpu: &mut Vcpu, peers: &Peers, stop: Option<VcpuStop>) -> Steps {
         match &stop {
-            Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))) => {
-                if self.support.step && self.is_at_store_exclusive(vcpu)? {
-                    return self.finish_store(vcpu, peers, *point, *addr);
-                }
-                let pc = vcpu.pc()?;
-                self.with_progress(vcpu.index(), |progress| match &mut progress.reported {
-                    Some((at, reported)) if *at == pc => reported.push(*point),
-                    reported => *reported = Some((pc, vec![*point])),
-                });
+            Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
+                if self.support.step && self.is_at_store_exclusive(vcpu)? =>
+            {
+                return self.finish_store(vcpu, peers, *point, *addr);
             }
             Some(VcpuStop::Trap(Trap::Step)) => self.with_progress(vcpu.index(), |progress| {
                 progress.reported = None;
@@ -144,7 +149,7 @@ impl Engine {
             if from == store {
                 behind = Some(to);
             } else if behind == Some(to) {
-                return Ok(Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))));
+                return Ok(Some(VcpuStop::Trap(Trap::Watched(point, addr))));
             }
         }
         Ok(step::DONE)

@@ -1,6 +1,8 @@
 //! Guest memory by virtual address, with the planted breakpoints out of sight.
 
-use super::breakpoints::{AddressSpace, Breakpoints, Text};
+use std::ops::Range;
+
+use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
 use crate::arch::insn::Word;
 use crate::arch::pstate::Level;
 use crate::arch::stage1::{self, KernelTables, Mapping, Regime, Unmapped};
@@ -128,7 +130,58 @@ impl<'a> View<'a> {
     }
 }
 
+/// The vCPUs' views, to look addresses up in that belong to any of them.
+pub struct Spaces<'a> {
+    views: &'a [View<'a>],
+    /// The last lookup's: addresses come in order, many to a page.
+    last: Option<Found>,
+}
+
+/// A range of addresses that one lookup tells all about.
+struct Found {
+    range: Range<u64>,
+    ipa: u64,
+    /// The space that was asked for.
+    asked: AddressSpace,
+    space: AddressSpace,
+}
+
+impl<'a> Spaces<'a> {
+    /// Looks up in these.
+    pub fn new(views: &'a [View<'a>]) -> Self {
+        Self { views, last: None }
+    }
+
+    /// Where `va` leads in the space `asked`.
+    pub fn resolve(&mut self, va: u64, asked: AddressSpace) -> Resolution {
+        if let Some(last) = &self.last
+            && last.asked == asked
+            && last.range.contains(&va)
+        {
+            return Resolution::At(last.ipa + (va - last.range.start), last.space);
+        }
+        let mut resolution = Resolution::OtherSpace;
+        for view in self.views {
+            let is_in_space = view.has_space(va, asked);
+            // Lower halves are a process's own. Upper ones are the kernel's, also where it has
+            // moved on to other tables.
+            if !is_in_space && !is_upper(va) {
+                continue;
+            }
+            if let Ok((mapping, space)) = view.locate(va) {
+                let range = va..va.saturating_add(mapping.rest);
+                self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
+                return Resolution::At(mapping.ipa, space);
+            }
+            if is_in_space {
+                resolution = Resolution::Unmapped;
+            }
+        }
+        resolution
+    }
+}
+
 /// Whether TTBR1 is the one that translates this address.
-pub fn is_upper(va: u64) -> bool {
+fn is_upper(va: u64) -> bool {
     va & 1 << 55 != 0
 }

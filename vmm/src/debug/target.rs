@@ -7,9 +7,8 @@ use gdbstub::{
     TargetError, Tid, stop,
 };
 
-use super::breakpoints::{AddressSpace, Resolution};
 use super::engine::Engine;
-use super::memory::{View, is_upper};
+use super::memory::{Spaces, View};
 use super::registers;
 use crate::arch::watchpoint::{Access, Watchpoint};
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
@@ -20,6 +19,8 @@ use crate::kvm::vcpu::Vcpu;
 pub struct Guest {
     control: Arc<Control>,
     engine: Arc<Engine>,
+    /// Stops that happened beside one that was reported, and that will not happen again.
+    unreported: Vec<(usize, Trap)>,
     is_interrupt_wanted: bool,
 }
 
@@ -40,7 +41,7 @@ fn host(error: &Error) -> TargetError {
 impl Guest {
     /// A guest whose vCPUs are parked.
     pub fn new(control: Arc<Control>, engine: Arc<Engine>) -> Self {
-        Self { control, engine, is_interrupt_wanted: false }
+        Self { control, engine, unreported: Vec::new(), is_interrupt_wanted: false }
     }
 
     /// Lets every vCPU run.
@@ -68,28 +69,41 @@ impl Guest {
     /// Takes the stops of the vCPUs, if there are any, and says what they amount to. If there was
     /// one, all are parked now.
     pub fn next_event(&mut self) -> Event {
-        let mut first = None;
+        let mut traps = std::mem::take(&mut self.unreported);
         for (index, stop) in self.control.take_stops() {
             match stop {
-                // Where several stopped at once, the first is reported. One at a breakpoint or
-                // watchpoint has executed nothing and will stop again.
-                VcpuStop::Trap(trap) => first = first.or(Some((index, trap))),
+                VcpuStop::Trap(trap) => traps.push((index, trap)),
                 ended => return Event::Ended(ended),
             }
         }
-        first.map_or(Event::Nothing, |(index, trap)| Event::Stopped(self.stop(index, trap)))
+        // Where several stopped at once, one is reported. Most of the others have executed nothing
+        // and will stop again; those that will not come first, and wait for their turn.
+        let is_past = |(_, trap): &(usize, Trap)| matches!(trap, Trap::Watched(..));
+        let chosen = traps.iter().position(is_past).unwrap_or(0);
+        if chosen >= traps.len() {
+            return Event::Nothing;
+        }
+        let (index, trap) = traps.remove(chosen);
+        traps.retain(is_past);
+        self.unreported = traps;
+        Event::Stopped(self.stop(index, trap))
     }
 
     fn stop(&self, index: usize, trap: Trap) -> Stop {
+        let tid = Tid::from_index(index);
+        if let Trap::Watchpoint(point, _) = trap {
+            // Without this it would only be reported again.
+            let _ = self.with_vcpu(tid, |vcpu| self.engine.report(vcpu, point));
+        }
         let reason = match trap {
             Trap::Breakpoint => StopReason::SwBreak,
             Trap::HardwareBreakpoint => self.hardware_reason(index),
-            Trap::Watchpoint(point, addr) => {
+            Trap::Watchpoint(point, addr) | Trap::Watched(point, addr) => {
                 StopReason::Watch { kind: kind_of(point.access), addr }
             }
             Trap::Step => StopReason::Step,
         };
-        Stop { tid: Tid::from_index(index), reason }
+        Stop { tid, reason }
     }
 
     /// A software breakpoint that sits in a debug register is reported as what it was set as.
@@ -133,7 +147,7 @@ impl Guest {
         let views: Vec<View> = (0..self.control.len())
             .map(|index| self.view(Tid::from_index(index)))
             .collect::<Result<_, _>>()?;
-        let mut spaces = Spaces { views: &views, last: None };
+        let mut spaces = Spaces::new(&views);
         self.engine.points().follow(|va, space| spaces.resolve(va, space), &self.engine.memory);
         Ok(())
     }
@@ -165,51 +179,6 @@ impl Guest {
             self.follow()?;
             insert()
         })
-    }
-}
-
-/// The vCPUs' views, to look addresses up in.
-struct Spaces<'a> {
-    views: &'a [View<'a>],
-    /// The last lookup's: addresses come in order, many to a page.
-    last: Option<Found>,
-}
-
-/// A range of addresses that one lookup tells all about.
-struct Found {
-    range: std::ops::Range<u64>,
-    ipa: u64,
-    /// The space that was asked for.
-    asked: AddressSpace,
-    space: AddressSpace,
-}
-
-impl Spaces<'_> {
-    fn resolve(&mut self, va: u64, asked: AddressSpace) -> Resolution {
-        if let Some(last) = &self.last
-            && last.asked == asked
-            && last.range.contains(&va)
-        {
-            return Resolution::At(last.ipa + (va - last.range.start), last.space);
-        }
-        let mut resolution = Resolution::OtherSpace;
-        for view in self.views {
-            let is_in_space = view.has_space(va, asked);
-            // Lower halves are a process's own. Upper ones are the kernel's, also where it has
-            // moved on to other tables.
-            if !is_in_space && !is_upper(va) {
-                continue;
-            }
-            if let Ok((mapping, space)) = view.locate(va) {
-                let range = va..va.saturating_add(mapping.rest);
-                self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
-                return Resolution::At(mapping.ipa, space);
-            }
-            if is_in_space {
-                resolution = Resolution::Unmapped;
-            }
-        }
-        resolution
     }
 }
 
@@ -357,6 +326,10 @@ impl Target for Guest {
                     .to_owned(),
             ));
         }
+        if !self.unreported.is_empty() {
+            self.control.wake();
+            return Ok(());
+        }
         self.follow()?;
         self.engine.begin();
         let mut orders = vec![None; self.control.len()];
@@ -380,6 +353,7 @@ impl Target for Guest {
     fn detach(&mut self) {
         self.control.park();
         self.engine.points().clear(&self.engine.memory);
+        self.unreported.clear();
         self.run();
     }
 

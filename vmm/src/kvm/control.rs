@@ -54,6 +54,8 @@ pub enum Trap {
     /// A watchpoint, before its access. Holds the watchpoint and an address that was accessed and
     /// that lies inside the watched range.
     Watchpoint(Watchpoint, u64),
+    /// The same, but behind its access, which will not happen again.
+    Watched(Watchpoint, u64),
     /// The ordered step is done.
     Step,
 }
@@ -186,6 +188,12 @@ impl Control {
     pub fn park(&self) {
         order_parking(&self.shared);
         self.shared.slots.iter().for_each(Slot::wait_until_parked);
+    }
+
+    /// Makes [`Self::stops_fd`] readable.
+    pub fn wake(&self) {
+        // Never full: see `serve`.
+        let _ = self.stops.write(1);
     }
 
     /// Parks every vCPU if one has stopped by itself, and tells which and why, in vCPU order.
