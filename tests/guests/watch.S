@@ -74,11 +74,13 @@ mmu_on:
     access  add_8, ldadd x1, x2, [x0]
     access  swap_8, swp x1, x2, [x0]
 
-// An exclusive store needs an exclusive load before it; nothing comes between them unless a debugger does, so it is not tried again.
-store_exclusive_8:
+// Adds 1 to the doubleword at x0 by an exclusive load and store, tried until it succeeds.
+add_exclusive_8:
     ldxr    x1, [x0]
-store_exclusive_8_at:
+    add     x1, x1, #1
+add_exclusive_8_at:
     stxr    w2, x1, [x0]
+    cbnz    w2, add_exclusive_8
     ret
 
 // x0 = bytes that DC ZVA sets to 0 (Arm ARM, DCZID_EL0.BS).

@@ -250,12 +250,17 @@ fn zeroed_blocks_exclusives_and_atomics_are_accesses_too() {
         guest.unwatch(kind, range.0, range.1);
     }
 
-    // What the stop does to the exclusive monitor is not watched here.
+    // A stop before an exclusive store would make it fail each time: this one stops behind it.
+    let [add, store] =
+        ["add_exclusive_8", "add_exclusive_8_at"].map(|name| guest.routines.at(name));
+    let before = guest.routines.rsp.read_u64(cell);
     guest.watch(WRITE, range.0, range.1);
-    let pc = guest.routines.at("store_exclusive_8");
-    let stop = guest.routines.call(pc, &[cell]);
-    assert_eq!(stop.pc(), pc + 4);
+    let stop = guest.routines.call(add, &[cell]);
+    assert_eq!(stop.pc(), store + 4);
     assert_inside(&stop, WRITE, range);
+    let stop = guest.routines.rsp.resume("vCont;c");
+    assert!(guest.routines.has_returned(&stop), "{}", stop.text);
+    assert_eq!(guest.routines.rsp.read_u64(cell), before + 1);
 }
 
 #[test]
