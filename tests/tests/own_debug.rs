@@ -44,7 +44,8 @@ fn taken(console: &str) -> Vec<Taken> {
 /// Version of the kernel whose KVM this is.
 fn host_kernel() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a Linux host");
-    let mut numbers = release.split('.').map(|number| number.parse().expect("digits"));
+    let digits = release.split(|char: char| !char.is_ascii_digit());
+    let mut numbers = digits.map(|number| number.parse().expect("digits"));
     (numbers.next().expect("a version"), numbers.next().expect("its second number"))
 }
 
