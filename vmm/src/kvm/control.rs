@@ -104,7 +104,7 @@ pub struct Control {
 /// What the vCPU threads know of each other.
 struct Shared {
     slots: Box<[Slot]>,
-    /// Serializes [`Peers::alone`]. Taken before any slot's state.
+    /// Held while the orders of several vCPUs change together. Taken before any slot's state.
     turn: Mutex<()>,
 }
 
@@ -177,6 +177,8 @@ impl Control {
 
     /// Gives each vCPU its order; `None` leaves it parked. All must be parked.
     pub fn resume(&self, orders: impl IntoIterator<Item = Option<Order>>) {
+        // One that goes on alone must not do so before all have their orders.
+        let _turn = lock(&self.shared.turn);
         for (slot, order) in self.shared.slots.iter().zip(orders) {
             if let Some(order) = order {
                 lock(&slot.state).give(order, &slot.changed);
