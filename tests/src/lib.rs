@@ -5,6 +5,7 @@
 //! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled) and `MINIVMM_TEST_LOGS`.
 
 pub mod gdb;
+pub mod initramfs;
 pub mod minivmm;
 pub mod rsp;
 pub mod shell;

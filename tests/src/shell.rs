@@ -21,7 +21,11 @@ impl Shell {
 
     /// As [`Self::boot`], with a kernel command line of one's own.
     pub fn boot_with(cmdline: &str, version: &str, more: &[&str]) -> Self {
-        let minivmm = Minivmm::boot_with(&format!("{cmdline} -- {INIT}"), version, more);
+        Self::on(Minivmm::boot_with(&format!("{cmdline} -- {INIT}"), version, more))
+    }
+
+    /// The shell of a machine that boots with [`INIT`].
+    pub fn on(minivmm: Minivmm) -> Self {
         minivmm.console.expect("READY\r\n");
         Self { minivmm, commands: 0 }
     }
