@@ -208,7 +208,7 @@ impl<'a> Command<'a> {
             (b"vCont?", b"") => Ok(Self::VContActions),
             (b"vCont", [b';', actions @ ..]) => {
                 let actions = fields::thread_actions(actions).map(Self::VCont);
-                well_formed("vCont;action[:thread-id]... of c, Csig, s, Ssig", actions)
+                well_formed("vCont;action[:thread-id]... of c, Csig, s, Ssig, rstart,end", actions)
             }
             (b"vCtrlC", b"") => Ok(Self::CtrlC),
             (b"vKill", [b';', pid @ ..]) => {

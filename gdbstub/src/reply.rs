@@ -17,6 +17,8 @@ pub enum Reply {
     Text(String),
     /// Bytes in hex: registers, memory, a thread's words.
     Hex(Vec<u8>),
+    /// For the client to show while it waits for a stop (RSP manual, Stop Reply Packets, "O").
+    Console(String),
     /// Part of a document, and whether more of it follows: `m` or `l`, then binary data.
     Chunk { more: bool, data: Vec<u8> },
     /// None now: `k` has none, and that of a resume is the stop reply to come.
@@ -30,6 +32,11 @@ impl Reply {
             Self::Ok => Some(b"OK".to_vec()),
             Self::Empty => Some(Vec::new()),
             Self::Text(text) => Some(text.into_bytes()),
+            Self::Console(text) => {
+                let mut data = vec![b'O'];
+                hex::push_bytes(&mut data, text.into_bytes());
+                Some(data)
+            }
             Self::Hex(bytes) => {
                 let mut data = Vec::with_capacity(2 * bytes.len());
                 hex::push_bytes(&mut data, bytes);

@@ -69,7 +69,7 @@ impl Session {
 
     /// Takes bytes from the client, in any fragmentation, and appends the replies to `out`.
     ///
-    /// A packet adds one reply at most, of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes
+    /// A packet adds one reply at most (a resume that the target refuses two), of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes
     /// at most while the target's own texts are short; feed no more at a time than the replies
     /// may take up memory.
     ///
@@ -141,10 +141,15 @@ impl Session {
             Ok(Command::Kill | Command::KillProcess { .. }) => Flow::Killed,
             _ => Flow::Continue,
         };
+        let is_resume = matches!(command, Ok(Command::VCont(_) | Command::Resume { .. }));
         match command.map_err(Error::from).and_then(|command| self.execute(command, target)) {
             Ok(reply) => {
                 self.send(reply, out);
                 end
+            }
+            Err(Error::Target(error)) if is_resume => {
+                self.refuse_resume(&error, target, out);
+                Flow::Continue
             }
             Err(error) => {
                 self.send_error(&error, out);
@@ -198,7 +203,7 @@ impl Session {
             Command::Insert(point) => stoppoint(target.insert(self.selected, point)),
             Command::Remove(point) => stoppoint(target.remove(self.selected, point)),
 
-            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S".to_owned())),
+            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S;r".to_owned())),
             Command::VCont(actions) => self.v_cont(target, &actions),
             Command::Resume { action, addr } => self.resume(target, action, addr),
             Command::CtrlC => Ok(self.ctrl_c(target)),

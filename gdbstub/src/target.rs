@@ -73,6 +73,14 @@ pub enum Action {
     Continue,
     /// Run one instruction.
     Step,
+    /// Run one instruction, and more of them as long as PC is inside `start..end`. A breakpoint
+    /// inside stops it, one at the PC it starts from aside.
+    StepRange {
+        /// First address inside.
+        start: u64,
+        /// First address behind. With `end` at or before `start` this is [`Self::Step`].
+        end: u64,
+    },
 }
 
 /// Why a request to a [`Target`] failed. The client gets it as an error reply and carries on.

@@ -2,7 +2,8 @@
 //! person would, with a log of each for when a test fails.
 //!
 //! `scripts/test` sets the environment: `MINIVMM_BIN`, `MINIVMM_GUESTS` (kernels, initramfs and
-//! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled) and `MINIVMM_TEST_LOGS`.
+//! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled), `MINIVMM_TEST_LOGS`,
+//! `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
 
 pub mod gdb;
 pub mod initramfs;
@@ -27,6 +28,27 @@ fn folder(variable: &str) -> PathBuf {
 /// A file among the Linux guests: `Image-6.12`, `initramfs.cpio`, `vmlinux-6.12`.
 pub fn guest(name: &str) -> PathBuf {
     folder("MINIVMM_GUESTS").join(name)
+}
+
+/// Version of the guest kernel that this run of the tests is for: "6.12", "6.12-16k".
+///
+/// Tests that use it have `linux` in their file's name or their own: the matrix runs these, and only
+/// these, for every guest kernel. A test that is about one version names that instead.
+pub fn kernel() -> String {
+    let case = env::var("MINIVMM_TEST_CASE").unwrap_or_else(|_| "linux".to_owned());
+    assert!(case.contains("linux"), "{case} needs linux in its name: it depends on the kernel");
+    env::var("MINIVMM_TEST_KERNEL").unwrap_or_else(|_| "6.12".to_owned())
+}
+
+/// What `uname -r` says in a guest with the kernel of this version.
+pub fn release(version: &str) -> String {
+    let text = std::fs::read_to_string(guest(&format!("release-{version}")));
+    text.expect("a release").trim().to_owned()
+}
+
+/// The symbols of [`kernel`].
+pub fn vmlinux() -> PathBuf {
+    guest(&format!("vmlinux-{}", kernel()))
 }
 
 /// A bare-metal guest of tests/guests, by its name without suffix.

@@ -53,7 +53,7 @@ fn from_hex(hex: &str) -> Vec<u8> {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 impl Rsp {
@@ -87,7 +87,7 @@ impl Rsp {
                 self.received.drain(..start + len + 3);
                 return payload;
             }
-            let mut buffer = [0; 0x1_0000];
+            let mut buffer = [0; 0x4000];
             let len = self.stream.read(&mut buffer).expect("a reply in time");
             assert_ne!(len, 0, "the stub closed the connection");
             self.received.extend(&buffer[..len]);

@@ -4,15 +4,13 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tests::{Finished, Minivmm, Shell, guest};
+use tests::{Finished, Minivmm, Shell, kernel, release};
 
 /// A guest of this size, found to be the kernel and the machine that was asked for.
 fn boots(version: &str, cpus: &str, memory: &str, cmdline: &str) -> Shell {
-    let release = fs::read_to_string(guest(&format!("release-{version}"))).unwrap();
-
     let mut shell = Shell::boot_with(cmdline, version, &["--cpus", cpus, "--memory", memory]);
 
-    assert_eq!(shell.run("uname -r -m"), format!("{} aarch64", release.trim()));
+    assert_eq!(shell.run("uname -r -m"), format!("{} aarch64", release(version)));
     assert_eq!(shell.run("grep -c ^processor /proc/cpuinfo"), cpus);
     let total = shell.run("awk '/^MemTotal/ { print $2 }' /proc/meminfo");
     let mib = total.parse::<u64>().unwrap() >> 10;
@@ -33,8 +31,8 @@ fn expected_memory(memory: &str) -> RangeInclusive<u64> {
 const CMDLINE: &str = "console=ttyAMA0 quiet panic=-1";
 
 #[test]
-fn linux_6_12_with_1_vcpu_and_128m_powers_off() {
-    let shell = boots("6.12", "1", "128M", CMDLINE);
+fn linux_with_1_vcpu_and_128m_powers_off() {
+    let shell = boots(&kernel(), "1", "128M", CMDLINE);
 
     let finished = shell.finish("poweroff -f");
 
@@ -42,8 +40,8 @@ fn linux_6_12_with_1_vcpu_and_128m_powers_off() {
 }
 
 #[test]
-fn linux_6_12_with_4_vcpus_and_3g_reboots() {
-    let shell = boots("6.12", "4", "3G", CMDLINE);
+fn linux_with_4_vcpus_and_3g_reboots() {
+    let shell = boots(&kernel(), "4", "3G", CMDLINE);
 
     let finished = shell.finish("reboot -f");
 
@@ -52,14 +50,14 @@ fn linux_6_12_with_4_vcpus_and_3g_reboots() {
 }
 
 #[test]
-fn linux_6_12_with_4_vcpus_and_512m_panics_and_reboots() {
-    let shell = boots("6.12", "4", "512M", CMDLINE);
+fn linux_with_4_vcpus_and_512m_panics_and_reboots() {
+    let shell = boots(&kernel(), "4", "512M", CMDLINE);
 
     expect_panic(&shell.finish("echo c > /proc/sysrq-trigger"));
 }
 
 #[test]
-fn linux_6_1_with_4_vcpus_and_128m_powers_off() {
+fn version_6_1_with_4_vcpus_and_128m_powers_off() {
     let shell = boots("6.1", "4", "128M", CMDLINE);
 
     let finished = shell.finish("poweroff -f");
@@ -68,14 +66,14 @@ fn linux_6_1_with_4_vcpus_and_128m_powers_off() {
 }
 
 #[test]
-fn linux_6_1_with_1_vcpu_and_3g_reboots() {
+fn version_6_1_with_1_vcpu_and_3g_reboots() {
     let shell = boots("6.1", "1", "3G", CMDLINE);
 
     assert_eq!(shell.finish("reboot -f").status, 32);
 }
 
 #[test]
-fn linux_6_1_with_1_vcpu_and_512m_panics_and_stays() {
+fn version_6_1_with_1_vcpu_and_512m_panics_and_stays() {
     let shell = boots("6.1", "1", "512M", "console=ttyAMA0 quiet");
 
     let console = expect_panic(&shell.finish("echo c > /proc/sysrq-trigger"));
@@ -93,10 +91,10 @@ fn expect_panic(finished: &Finished) -> String {
 }
 
 #[test]
-fn a_guest_finds_its_console_clock_and_the_hosts_cpu_features() {
+fn linux_finds_its_console_clock_and_the_hosts_cpu_features() {
     // No console=: /chosen/stdout-path names it, to earlycon and to the kernel.
     let cmdline = "earlycon loglevel=4 panic=-1";
-    let mut shell = Shell::boot_with(cmdline, "6.12", &["--cpus", "2"]);
+    let mut shell = Shell::boot_with(cmdline, &kernel(), &["--cpus", "2"]);
 
     let log = shell.run("dmesg");
     let bootargs = shell.run("tr -d '\\0' < /proc/device-tree/chosen/bootargs");
@@ -140,8 +138,8 @@ fn now() -> u64 {
 }
 
 #[test]
-fn a_secondary_cpu_goes_off_and_comes_back() {
-    let mut shell = Shell::boot("6.12", &["--cpus", "2"]);
+fn linux_turns_a_cpu_off_and_on_again() {
+    let mut shell = Shell::boot(&kernel(), &["--cpus", "2"]);
     let cpu1 = "/sys/devices/system/cpu/cpu1/online";
 
     for _ in 0..3 {
@@ -156,8 +154,8 @@ fn a_secondary_cpu_goes_off_and_comes_back() {
 }
 
 #[test]
-fn a_guest_idle_at_its_prompt_costs_the_vmm_nothing() {
-    let mut minivmm = Minivmm::boot_with(CMDLINE, "6.12", &[]);
+fn linux_idle_at_its_prompt_costs_the_vmm_nothing() {
+    let mut minivmm = Minivmm::boot_with(CMDLINE, &kernel(), &[]);
     minivmm.console.expect("/root # ");
     // Unlike what was typed, what is printed has no quotes in it.
     minivmm.send("sleep 1; echo 'idle' now; sleep 3; echo 'idle' no more\n");

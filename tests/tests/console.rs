@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
-use tests::{Minivmm, Shell, bare_guest};
+use tests::{Minivmm, Shell, bare_guest, kernel};
 
 /// Lines of 64 characters, each with its number.
 fn lines(bytes: usize) -> String {
@@ -39,11 +39,11 @@ fn what_is_typed_reaches_a_shell_and_its_output_comes_back() {
 }
 
 #[test]
-fn a_paste_of_100_kb_loses_nothing() {
+fn a_paste_of_100_kb_into_linux_loses_nothing() {
     // All the while the guest does little but take interrupts, and where everything is emulated
     // that is long enough for it to complain.
     let cmdline = "console=ttyAMA0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
-    let mut shell = Shell::boot_with(cmdline, "6.12", &[]);
+    let mut shell = Shell::boot_with(cmdline, &kernel(), &[]);
     // Line by line with the kernel's line editing, and as raw bytes.
     for (mode, paste) in [("icanon", lines(100 << 10)), ("-icanon", lines(20 << 10))] {
         shell.begin(&format!(
@@ -70,8 +70,8 @@ fn sha256(text: &str) -> String {
 }
 
 #[test]
-fn a_long_output_arrives_whole() {
-    let mut shell = Shell::boot("6.12", &[]);
+fn a_long_output_of_linux_arrives_whole() {
+    let mut shell = Shell::boot(&kernel(), &[]);
     shell.run("stty -opost");
 
     let finished = shell.finish("echo BEGIN; seq 10000 13999 | cat; poweroff -f");

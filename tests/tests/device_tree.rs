@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::shell::INIT;
-use tests::{Minivmm, Shell, bare_guest, guest, scratch};
+use tests::{Minivmm, Shell, bare_guest, guest, kernel, scratch};
 
 /// Writes the device tree for these arguments.
 fn dump(name: &str, arguments: &[&str]) -> PathBuf {
@@ -109,10 +109,10 @@ fn every_guest_gets_another_seed_of_32_bytes() {
 }
 
 #[test]
-fn a_dumped_tree_can_be_changed_and_given_back() {
+fn linux_boots_with_a_dumped_tree_that_was_changed() {
     let cmdline = format!("console=ttyAMA0 quiet mark=ours -- {INIT}");
     let blob = dump_for(
-        &guest("Image-6.12"),
+        &guest(&format!("Image-{}", kernel())),
         "machine.dtb",
         &["--cpus", "2", "--initrd", &initrd(), "--cmdline", &cmdline],
     );
@@ -122,8 +122,8 @@ fn a_dumped_tree_can_be_changed_and_given_back() {
         .unwrap();
     assert!(changed.success());
 
-    let mut shell =
-        Shell::boot_with("mark=ignored", "6.12", &["--cpus", "2", "--dtb", blob.to_str().unwrap()]);
+    let more = ["--cpus", "2", "--dtb", blob.to_str().unwrap()];
+    let mut shell = Shell::boot_with("mark=ignored", &kernel(), &more);
 
     assert_eq!(shell.run("cat /proc/cmdline"), cmdline);
     assert_eq!(shell.run("cat /proc/device-tree/model | tr -d '\\0'"), "changed-by-hand");

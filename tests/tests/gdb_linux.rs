@@ -4,7 +4,7 @@ use std::env::temp_dir;
 use std::process;
 
 use tests::shell::Shell;
-use tests::{Gdb, Minivmm, bare_guest, guest};
+use tests::{Gdb, Minivmm, bare_guest, kernel, release, vmlinux};
 
 /// The shell of the guest's initramfs.
 const PROMPT: &str = "/root # ";
@@ -13,8 +13,8 @@ const PROMPT: &str = "/root # ";
 /// connected.
 fn debug(port: u16) -> (Minivmm, Gdb) {
     let more = ["--cpus", "2", "--gdb", &port.to_string()];
-    let minivmm = Minivmm::boot_with("console=ttyAMA0 quiet panic=-1", "6.12", &more);
-    let mut gdb = Gdb::start(Some(&guest("vmlinux-6.12")));
+    let minivmm = Minivmm::boot_with("console=ttyAMA0 quiet panic=-1", &kernel(), &more);
+    let mut gdb = Gdb::start(Some(&vmlinux()));
     gdb.connect(format!(":{port}"));
     (minivmm, gdb)
 }
@@ -140,12 +140,12 @@ fn gdb_comes_to_a_running_guest_and_goes_and_dies_without_harm() {
     // Not among the logs: a socket's path has at most 107 bytes.
     let socket = temp_dir().join(format!("minivmm-test-{}.sock", process::id()));
     let address = format!("unix:{}", socket.display());
-    let mut shell = Shell::boot("6.12", &["--cpus", "2", "--gdb", &address, "--gdb-nowait"]);
-    let mut gdb = Gdb::start(Some(&guest("vmlinux-6.12")));
+    let mut shell = Shell::boot(&kernel(), &["--cpus", "2", "--gdb", &address, "--gdb-nowait"]);
+    let mut gdb = Gdb::start(Some(&vmlinux()));
 
     gdb.connect(socket.display());
     let said = gdb.run("x/s linux_banner");
-    assert!(said.contains("Linux version 6.12"), "{said}");
+    assert!(said.contains(&format!("Linux version {} ", release(&kernel()))), "{said}");
     let said = gdb.run("thread apply all bt");
     assert!(said.contains("vCPU 0 [on]") && said.contains("vCPU 1 [on]"), "{said}");
     assert_eq!(said.matches("\n#0  ").count(), 2, "{said}");
@@ -185,7 +185,7 @@ fn gdb_comes_to_a_running_guest_and_goes_and_dies_without_harm() {
 fn gdb_works_with_a_kernel_that_moves_itself() {
     let port = Minivmm::free_port();
     let more = ["--gdb", &port.to_string()];
-    let minivmm = Minivmm::boot_with("console=ttyAMA0 panic=-1 kaslr", "6.12", &more);
+    let minivmm = Minivmm::boot_with("console=ttyAMA0 panic=-1 kaslr", &kernel(), &more);
     // Without symbols. Any file will do that lets GDB not ask for one.
     let mut gdb = Gdb::start(Some(&bare_guest("count").with_extension("elf")));
     gdb.connect(format!(":{port}"));

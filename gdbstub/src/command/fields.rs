@@ -79,6 +79,10 @@ fn thread_action(text: &[u8]) -> Option<ThreadAction> {
         b"s" => Action::Step,
         [b'C', sig @ ..] => signal(sig).map(|_| Action::Continue)?,
         [b'S', sig @ ..] => signal(sig).map(|_| Action::Step)?,
+        [b'r', range @ ..] => {
+            let (start, end) = pair(range)?;
+            Action::StepRange { start, end }
+        }
         _ => return None,
     };
     Some(ThreadAction { action, threads })

@@ -204,18 +204,25 @@ fn v_cont() {
         parse(b"vCont;S05:2;C0b"),
         Command::VCont(vec![action(Step, thread(Part::Any, Part::One(2))), action(Continue, ALL),])
     );
+    let range = Action::StepRange { start: 0xffff_8000_8000_1000, end: 0xffff_8000_8000_1010 };
+    assert_eq!(
+        parse(b"vCont;rffff800080001000,ffff800080001010:2"),
+        Command::VCont(vec![action(range, thread(Part::Any, Part::One(2)))])
+    );
     for packet in [
         &b"vCont;"[..],
         b"vCont;c;",
         b"vCont;t",
-        b"vCont;r0,4:1",
+        b"vCont;r",
+        b"vCont;r1000:1",
+        b"vCont;r1000,:1",
         b"vCont;C",
         b"vCont;C5",
         b"vCont;S5",
         b"vCont;c:",
         b"vCont;c:x",
     ] {
-        assert_eq!(refused(packet), "vCont;action[:thread-id]... of c, Csig, s, Ssig");
+        assert_eq!(refused(packet), "vCont;action[:thread-id]... of c, Csig, s, Ssig, rstart,end");
     }
 }
 

@@ -4,7 +4,8 @@ use crate::aarch64::Register;
 use crate::command::ThreadAction;
 use crate::reply::{Error, Reply};
 use crate::session::Session;
-use crate::target::{Action, Target, Tid};
+use crate::stop::{self, StopReason};
+use crate::target::{Action, Target, TargetError, Tid};
 use crate::thread_id::{Part, ThreadId};
 use crate::thread_list;
 
@@ -44,6 +45,21 @@ impl Session {
         let rest = rest.map(|action| ThreadAction { action, threads: all });
         let actions: Vec<_> = [first].into_iter().chain(rest).collect();
         self.v_cont(target, &actions)
+    }
+
+    /// The target stays where it is. The client is told why on its console, and then of a stop, as
+    /// if it had resumed and interrupted the target at once: GDB (13 to 16, `process_stop_reply`)
+    /// takes an error reply for a stop without a signal, and steps from a breakpoint for ever.
+    pub(super) fn refuse_resume(
+        &mut self,
+        error: &TargetError,
+        target: &mut dyn Target,
+        out: &mut Vec<u8>,
+    ) {
+        self.send(Reply::Console(format!("{error}\n")), out);
+        self.last_stop.reason = StopReason::Signal(stop::SIGINT);
+        let reply = self.halt_reason(target);
+        self.send(reply, out);
     }
 
     /// The packet has a reply of its own; the stop it asks for has another, later.

@@ -3,6 +3,9 @@
 
 pub mod esr;
 pub mod exception;
+pub mod exclusive;
+pub mod flow;
 pub mod insn;
 pub mod pstate;
 pub mod stage1;
+pub mod watchpoint;

@@ -21,6 +21,26 @@ pub struct Regime {
     pub mmfr2: u64,
 }
 
+/// The last two different values of TTBR1_EL1 that a vCPU had at EL1. Where the kernel is unmapped
+/// at EL0 (KPTI), TTBR1_EL1 holds a trampoline's tables then, and for some instructions at EL1 too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KernelTables([Option<u64>; 2]);
+
+impl KernelTables {
+    /// Takes the value at EL1 down.
+    pub fn note(&mut self, ttbr1: u64) {
+        let [last, before] = &mut self.0;
+        if *last != Some(ttbr1) {
+            *before = last.replace(ttbr1);
+        }
+    }
+
+    /// The later one first.
+    pub fn iter(self) -> impl Iterator<Item = u64> {
+        self.0.into_iter().flatten()
+    }
+}
+
 /// Where a virtual address leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mapping {
@@ -62,7 +82,8 @@ impl fmt::Display for Unmapped {
     }
 }
 
-const SCTLR_M: u64 = 1 << 0;
+/// SCTLR_EL1.M: stage 1 translates.
+pub const SCTLR_M: u64 = 1 << 0;
 const SCTLR_EE: u64 = 1 << 25;
 const DESC_VALID: u64 = 1 << 0;
 const DESC_TABLE: u64 = 1 << 1;

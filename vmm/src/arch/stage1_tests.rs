@@ -264,3 +264,13 @@ fn no_register_values_make_it_panic_or_run_on() {
         }
     }
 }
+
+#[test]
+fn the_last_two_kernel_tables_are_remembered() {
+    let mut tables = KernelTables::default();
+    for ttbr1 in [1, 2, 2, 1, 1, 3] {
+        tables.note(ttbr1);
+    }
+
+    assert_eq!(tables.iter().collect::<Vec<_>>(), [3, 1]);
+}

@@ -1,4 +1,5 @@
-//! Software breakpoints: they belong to virtual addresses and live in guest physical memory.
+//! Software breakpoints: they belong to virtual addresses and live in guest physical memory, as long
+//! as their address leads there. Until it does, and when it no longer does, a debug register stands in.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,9 @@ use crate::arch::insn;
 
 /// Bytes of an A64 instruction.
 const LEN: usize = 4;
+
+/// BRK #0 as memory has it.
+const BRK: [u8; LEN] = insn::BRK.to_le_bytes();
 
 /// Guest physical memory, as far as breakpoints need it. Addresses are IPAs.
 pub trait Text {
@@ -18,19 +22,50 @@ pub trait Text {
     fn write(&self, ipa: u64, data: &[u8]) -> bool;
 }
 
+/// What an address means depends on this: the table, TTBR0's or TTBR1's, or `None` with stage 1 off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AddressSpace(pub Option<u64>);
+
+/// Where an address leads now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resolution {
+    /// To this IPA, by this address space.
+    At(u64, AddressSpace),
+    /// Nowhere.
+    Unmapped,
+    /// No vCPU is in the address space that it belongs to, so nobody knows.
+    OtherSpace,
+}
+
+/// What makes a breakpoint work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// A BRK at this IPA.
+    Memory(u64),
+    /// A debug register.
+    Register,
+    /// Nothing: neither was to be had when it lost its place.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Breakpoint {
+    space: AddressSpace,
+    place: Place,
+}
+
 /// All software breakpoints.
 #[derive(Default, Debug)]
 pub struct Breakpoints {
-    /// Virtual address to the IPA it led to when it was set.
-    by_va: BTreeMap<u64, u64>,
-    /// IPA to what stands there now.
+    by_va: BTreeMap<u64, Breakpoint>,
+    /// IPA to what stands there.
     planted: BTreeMap<u64, Planted>,
 }
 
 /// One planted BRK.
 #[derive(Debug)]
 struct Planted {
-    /// What the guest believes to be there.
+    /// What the guest believes to be there, unless it has written over the BRK since.
     original: [u8; LEN],
     /// Virtual addresses that share it.
     users: usize,
@@ -42,39 +77,53 @@ impl Breakpoints {
         self.by_va.contains_key(&va)
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_va.is_empty()
+    }
+
     /// Whether a BRK of ours stands at this IPA.
     pub fn is_planted(&self, ipa: u64) -> bool {
         self.planted.contains_key(&ipa)
     }
 
-    /// Plants a breakpoint at `va`, which leads to `ipa`. False, with nothing changed, if there is
-    /// no memory. Setting one twice changes nothing.
+    /// Whether any BRK of ours stands anywhere.
+    pub fn has_planted(&self) -> bool {
+        !self.planted.is_empty()
+    }
+
+    /// Virtual addresses that a debug register must hold.
+    pub fn in_registers(&self) -> impl Iterator<Item = u64> {
+        let stands_in = |breakpoint: &Breakpoint| breakpoint.place == Place::Register;
+        self.by_va.iter().filter(move |(_, point)| stands_in(point)).map(|(va, _)| *va)
+    }
+
+    /// Sets a breakpoint at `va`, which leads to `ipa` if anywhere; else in one of the `free` debug
+    /// registers. False, with nothing changed, if neither is to be had. Setting one twice changes
+    /// nothing.
     #[must_use]
-    pub fn insert(&mut self, va: u64, ipa: u64, text: &impl Text) -> bool {
+    pub fn insert(
+        &mut self,
+        va: u64,
+        space: AddressSpace,
+        ipa: Option<u64>,
+        free: usize,
+        text: &impl Text,
+    ) -> bool {
         if self.contains(va) {
             return true;
         }
-        if let Some(planted) = self.planted.get_mut(&ipa) {
-            planted.users += 1;
-        } else {
-            let mut original = [0; LEN];
-            if !text.read(ipa, &mut original) || !text.write(ipa, &insn::BRK.to_le_bytes()) {
-                return false;
-            }
-            self.planted.insert(ipa, Planted { original, users: 1 });
-        }
-        self.by_va.insert(va, ipa);
+        let planted = ipa.filter(|ipa| self.plant(*ipa, None, text)).map(Place::Memory);
+        let register = (free > 0).then_some(Place::Register);
+        let Some(place) = planted.or(register) else { return false };
+        self.by_va.insert(va, Breakpoint { space, place });
         true
     }
 
     /// Removes the breakpoint at `va`, if there is one.
     pub fn remove(&mut self, va: u64, text: &impl Text) {
-        let Some(ipa) = self.by_va.remove(&va) else { return };
-        let Some(planted) = self.planted.get_mut(&ipa) else { return };
-        planted.users -= 1;
-        if planted.users == 0 {
-            restore(ipa, planted.original, text);
-            self.planted.remove(&ipa);
+        if let Some(Breakpoint { place: Place::Memory(ipa), .. }) = self.by_va.remove(&va) {
+            self.release(ipa, text);
         }
     }
 
@@ -84,6 +133,100 @@ impl Breakpoints {
             restore(ipa, planted.original, text);
         }
         self.by_va.clear();
+    }
+
+    /// Follows what the guest has done to its mappings and its text since the last time: moves
+    /// breakpoints to where their addresses lead now, into memory where they now lead to any, out of
+    /// it into one of the `free` debug registers where they no longer do. Bytes that the guest has
+    /// written over a BRK become the original.
+    pub fn follow(
+        &mut self,
+        mut free: usize,
+        mut resolve: impl FnMut(u64, AddressSpace) -> Resolution,
+        text: &impl Text,
+    ) {
+        let overwritten: Vec<u64> =
+            self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
+        let mut by_va = std::mem::take(&mut self.by_va);
+        for (va, breakpoint) in &mut by_va {
+            let old = match breakpoint.place {
+                Place::Memory(ipa) => Some(ipa),
+                Place::Register | Place::Nowhere => None,
+            };
+            let is_lost = old.is_some_and(|ipa| overwritten.binary_search(&ipa).is_ok());
+            let new = match resolve(*va, breakpoint.space) {
+                Resolution::At(ipa, space) => {
+                    breakpoint.space = space;
+                    Some(ipa)
+                }
+                // It stays where it was, unless that page has been put to another use.
+                Resolution::OtherSpace if !is_lost => continue,
+                Resolution::OtherSpace | Resolution::Unmapped => None,
+            };
+            if new == old {
+                continue;
+            }
+            // Should the guest have copied the page, BRK and all, then this is what was copied.
+            let original = old.and_then(|ipa| Some(self.planted.get(&ipa)?.original));
+            let is_planted = new.is_some_and(|ipa| self.plant(ipa, original, text));
+            if let Some(ipa) = old {
+                self.release(ipa, text);
+            }
+            if breakpoint.place == Place::Register && is_planted {
+                free += 1;
+            }
+            breakpoint.place = match new {
+                Some(ipa) if is_planted => Place::Memory(ipa),
+                _ if breakpoint.place == Place::Register => Place::Register,
+                _ => Place::Nowhere,
+            };
+        }
+        let homeless = by_va.values_mut().filter(|breakpoint| breakpoint.place == Place::Nowhere);
+        homeless.take(free).for_each(|breakpoint| breakpoint.place = Place::Register);
+        self.by_va = by_va;
+        for ipa in overwritten {
+            if !has_brk(ipa, text) {
+                self.replant(ipa, text);
+            }
+        }
+    }
+
+    /// Makes sure that a BRK stands at `ipa`. False if there is no memory. `copied` is what was
+    /// there in the page that this one may be a copy of.
+    fn plant(&mut self, ipa: u64, copied: Option<[u8; LEN]>, text: &impl Text) -> bool {
+        if let Some(planted) = self.planted.get_mut(&ipa) {
+            planted.users += 1;
+            return true;
+        }
+        let mut original = [0; LEN];
+        if !text.read(ipa, &mut original) || !text.write(ipa, &BRK) {
+            return false;
+        }
+        if let Some(copied) = copied.filter(|_| original == BRK) {
+            original = copied;
+        }
+        self.planted.insert(ipa, Planted { original, users: 1 });
+        true
+    }
+
+    /// Undoes one [`Self::plant`].
+    fn release(&mut self, ipa: u64, text: &impl Text) {
+        let Some(planted) = self.planted.get_mut(&ipa) else { return };
+        planted.users -= 1;
+        if planted.users == 0 {
+            restore(ipa, planted.original, text);
+            self.planted.remove(&ipa);
+        }
+    }
+
+    /// Takes what the guest wrote over a BRK of ours as the original.
+    fn renew(&mut self, ipa: u64, text: &impl Text) {
+        if let Some(planted) = self.planted.get_mut(&ipa)
+            && !has_brk(ipa, text)
+        {
+            // RAM does not go away: what was planted can be read.
+            let _ = text.read(ipa, &mut planted.original);
+        }
     }
 
     /// Puts the original instruction back at `ipa` for the length of one step. False if no
@@ -100,8 +243,7 @@ impl Breakpoints {
     pub fn replant(&mut self, ipa: u64, text: &impl Text) {
         if let Some(planted) = self.planted.get_mut(&ipa) {
             // RAM does not go away: what could be lifted can be read and planted again.
-            let _ =
-                text.read(ipa, &mut planted.original) && text.write(ipa, &insn::BRK.to_le_bytes());
+            let _ = text.read(ipa, &mut planted.original) && text.write(ipa, &BRK);
         }
     }
 
@@ -112,6 +254,9 @@ impl Breakpoints {
             return false;
         }
         for (at, planted) in self.planted_in(ipa, data.len()) {
+            if !has_brk(at, text) {
+                continue;
+            }
             for (byte, original) in (at..).zip(planted.original) {
                 if let Some(seen) = offset(byte, ipa).and_then(|n| data.get_mut(n)) {
                     *seen = original;
@@ -128,7 +273,8 @@ impl Breakpoints {
         let mut bytes = data.to_vec();
         let found: Vec<u64> = self.planted_in(ipa, data.len()).map(|(at, _)| at).collect();
         for at in &found {
-            for (byte, brk) in (*at..).zip(insn::BRK.to_le_bytes()) {
+            self.renew(*at, text);
+            for (byte, brk) in (*at..).zip(BRK) {
                 if let Some(kept) = offset(byte, ipa).and_then(|n| bytes.get_mut(n)) {
                     *kept = brk;
                 }
@@ -161,10 +307,15 @@ fn offset(byte: u64, ipa: u64) -> Option<usize> {
     byte.checked_sub(ipa).map(|n| n as usize)
 }
 
+/// Whether BRK #0 stands at `ipa`.
+fn has_brk(ipa: u64, text: &impl Text) -> bool {
+    let mut now = [0; LEN];
+    text.read(ipa, &mut now) && now == BRK
+}
+
 /// Takes a BRK of ours away. Anything else there was written by the guest since, and stays.
 fn restore(ipa: u64, original: [u8; LEN], text: &impl Text) {
-    let mut now = [0; LEN];
-    if text.read(ipa, &mut now) && now == insn::BRK.to_le_bytes() {
+    if has_brk(ipa, text) {
         // Readable RAM is writable.
         let _ = text.write(ipa, &original);
     }

@@ -2,16 +2,17 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gdbstub::{Kind, TargetError};
-
-use super::breakpoints::Breakpoints;
-use super::watchpoints::{self, Watchpoint};
-use super::{inject, memory, step};
+use super::inject;
+use super::memory::View;
+use super::points::{Except, Points};
+use super::step::{self, Steps};
 use crate::arch::esr::{Class, Esr};
-use crate::kvm::control::{Order, Runner, Trap, VcpuStop};
+use crate::arch::flow::Flow;
+use crate::arch::watchpoint::Watchpoint;
+use crate::kvm::control::{Order, Peers, Runner, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
-use crate::kvm::vcpu::{DebugRegisters, Exit, Kick, Vcpu};
+use crate::kvm::vcpu::{Exit, Vcpu};
 use crate::kvm::vm::DebugSupport;
 
 /// State that the vCPU threads share with the server.
@@ -20,62 +21,37 @@ pub struct Engine {
     pub memory: Memory,
     support: DebugSupport,
     points: Mutex<Points>,
+    /// One for each vCPU.
+    progress: Vec<Mutex<Progress>>,
 }
 
-/// Everything that the debugger has set.
+/// What is remembered of a vCPU from one order to the next.
 #[derive(Default)]
-pub struct Points {
-    /// Whether debug exceptions come to us at all.
-    pub is_attached: bool,
-    /// Planted in memory.
-    pub software: Breakpoints,
-    /// In breakpoint registers: asked for as such, or standing in for a software breakpoint whose
-    /// address did not translate.
-    hardware: Vec<Hardware>,
-    /// In watchpoint registers.
-    watchpoints: Vec<Watchpoint>,
+struct Progress {
+    /// PC, and the watchpoints that were reported there: the instruction has to get past them.
+    reported: Option<(u64, Vec<Watchpoint>)>,
+    /// A watchpoint whose access is under way, by more than one instruction.
+    under_way: Option<Watchpoint>,
+    /// It has executed something since the debugger resumed it.
+    has_moved: bool,
 }
 
-/// A breakpoint in a debug register.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Hardware {
-    addr: u64,
-    kind: Kind,
-}
-
-impl Points {
-    /// The debug registers that hold all this, but no breakpoint at `except`.
-    fn registers(&self, except: Option<u64>) -> DebugRegisters {
-        let mut registers = DebugRegisters::default();
-        let arch = &mut registers.arch;
-        let wanted = self.hardware.iter().filter(|point| Some(point.addr) != except);
-        let pairs = arch.dbg_bvr.iter_mut().zip(&mut arch.dbg_bcr);
-        for ((value, control), point) in pairs.zip(wanted) {
-            (*value, *control) = watchpoints::breakpoint_pair(point.addr);
-        }
-        let pairs = arch.dbg_wvr.iter_mut().zip(&mut arch.dbg_wcr);
-        let wanted = self.watchpoints.iter().flat_map(Watchpoint::pairs);
-        for ((value, control), pair) in pairs.zip(wanted) {
-            (*value, *control) = pair;
-        }
-        registers
-    }
-
-    /// A watchpoint by its number in [`Trap::Watchpoint`].
-    pub fn watchpoint(&self, number: usize) -> Option<&Watchpoint> {
-        self.watchpoints.get(number)
-    }
-
-    /// What a debug register's breakpoint at `addr` was asked for as.
-    pub fn hardware_kind(&self, addr: u64) -> Option<Kind> {
-        self.hardware.iter().find(|point| point.addr == addr).map(|point| point.kind)
-    }
+/// Whose a debug exception was.
+#[derive(Clone, Copy)]
+pub enum Owner {
+    /// The guest's. It has been given to it.
+    Guest,
+    /// Ours, at a BRK that is not meant for this virtual address: to be stepped over unseen.
+    Alias,
+    /// The debugger's.
+    Debugger(Trap),
 }
 
 impl Engine {
-    /// An engine with nothing set and no debugger attached.
-    pub fn new(memory: Memory, support: DebugSupport) -> Self {
-        Self { memory, support, points: Mutex::default() }
+    /// An engine for so many vCPUs, with nothing set.
+    pub fn new(memory: Memory, support: DebugSupport, vcpus: usize) -> Self {
+        let progress = (0..vcpus).map(|_| Mutex::default()).collect();
+        Self { memory, support, points: Mutex::new(Points::new(support)), progress }
     }
 
     /// What the debugger has set.
@@ -88,74 +64,150 @@ impl Engine {
         self.support.step
     }
 
-    /// Puts a breakpoint of `kind` into a debug register.
-    pub fn insert_hardware(&self, addr: u64, kind: Kind) -> Result<(), TargetError> {
-        let mut points = self.points();
-        let point = Hardware { addr, kind };
-        if points.hardware.contains(&point) {
-            return Ok(());
+    /// The debugger resumes the vCPUs: a breakpoint at the PC of one that is to step is passed.
+    pub fn begin(&self) {
+        for index in 0..self.progress.len() {
+            self.with_progress(index, |progress| progress.has_moved = false);
         }
-        let have = self.support.breakpoints;
-        if points.hardware.len() >= have {
-            return Err(TargetError::NoRoom { what: "hardware breakpoints", have });
-        }
-        points.hardware.push(point);
+    }
+
+    fn with_progress<T: Default>(&self, index: usize, act: impl FnOnce(&mut Progress) -> T) -> T {
+        let Some(progress) = self.progress.get(index) else { return T::default() };
+        act(&mut progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the instruction at `pc` goes past: a breakpoint register at PC itself, and the
+    /// watchpoints that were reported there.
+    pub fn passed(&self, vcpu: &Vcpu, pc: u64) -> Except {
+        let mut watchpoints = self.reported(vcpu, pc);
+        watchpoints.extend(self.with_progress(vcpu.index(), |progress| progress.under_way));
+        Except { breakpoint: Some(pc), watchpoints }
+    }
+
+    fn reported(&self, vcpu: &Vcpu, pc: u64) -> Vec<Watchpoint> {
+        self.with_progress(vcpu.index(), |progress| match &progress.reported {
+            Some((at, reported)) if *at == pc => reported.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The debugger hears of this watchpoint at the vCPU's PC: resumed, it gets past it.
+    pub fn report(&self, vcpu: &Vcpu, point: Watchpoint) -> Result<(), Error> {
+        let pc = vcpu.pc()?;
+        self.with_progress(vcpu.index(), |progress| match &mut progress.reported {
+            Some((at, reported)) if *at == pc => reported.push(point),
+            reported => *reported = Some((pc, vec![point])),
+        });
         Ok(())
     }
 
-    /// Takes a breakpoint of `kind` out of its debug register.
-    pub fn remove_hardware(&self, addr: u64, kind: Kind) {
-        self.points().hardware.retain(|point| *point != Hardware { addr, kind });
-    }
-
-    /// Puts a watchpoint into as many debug registers as it needs.
-    pub fn insert_watchpoint(&self, point: Watchpoint) -> Result<(), TargetError> {
-        let mut points = self.points();
-        if points.watchpoints.contains(&point) {
-            return Ok(());
+    /// Acts on what a vCPU has come to, before anybody hears of it.
+    fn settle(&self, vcpu: &mut Vcpu, peers: &Peers, stop: Option<VcpuStop>) -> Steps {
+        match &stop {
+            Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
+                if self.support.step && self.is_at_store_exclusive(vcpu)? =>
+            {
+                return self.finish_store(vcpu, peers, *point, *addr);
+            }
+            Some(VcpuStop::Trap(Trap::Step)) => self.with_progress(vcpu.index(), |progress| {
+                progress.reported = None;
+                progress.has_moved = true;
+            }),
+            _ => {}
         }
-        let have = self.support.watchpoints;
-        let used = points.watchpoints.iter().flat_map(Watchpoint::pairs).count();
-        // A long odd range needs dozens: one past what is left is enough to know.
-        let needed = point.pairs().take(have + 1).count();
-        if used + needed > have {
-            return Err(TargetError::NoRoom { what: "hardware watchpoints", have });
+        Ok(stop)
+    }
+
+    fn is_at_store_exclusive(&self, vcpu: &Vcpu) -> Result<bool, Error> {
+        let (pc, isa) = (vcpu.pc()?, vcpu.pstate()?.isa());
+        let view = View::of(vcpu, &self.memory)?;
+        let fetched = view.instruction(&self.points().software, pc);
+        Ok(fetched.is_some_and(|(_, word)| Flow::of(pc, word, isa) == Flow::StoreExclusive))
+    }
+
+    /// A watchpoint stopped a store-exclusive. It took the monitor with it, so the store will fail
+    /// and be tried again, and would be stopped again, for ever. Nothing has been written: the guest
+    /// is helped through its next try, and the stop comes behind the store, if there is one.
+    fn finish_store(&self, vcpu: &mut Vcpu, peers: &Peers, point: Watchpoint, addr: u64) -> Steps {
+        /// Instructions and regions until the next try is through.
+        const LIMIT: usize = 64;
+        let store = vcpu.pc()?;
+        let mut behind = None;
+        for _ in 0..LIMIT {
+            let from = vcpu.pc()?;
+            self.with_progress(vcpu.index(), |progress| {
+                progress.under_way = Some(point);
+                progress.has_moved = true;
+            });
+            let stop = step::step(self, vcpu, peers);
+            self.with_progress(vcpu.index(), |progress| progress.under_way = None);
+            let stop = stop?;
+            if stop != step::DONE {
+                return Ok(stop);
+            }
+            let to = vcpu.pc()?;
+            if from == store {
+                behind = Some(to);
+            } else if behind == Some(to) {
+                return Ok(Some(VcpuStop::Trap(Trap::Watched(point, addr))));
+            }
         }
-        points.watchpoints.push(point);
-        Ok(())
+        Ok(step::DONE)
     }
 
-    /// Takes a watchpoint out of its debug registers.
-    pub fn remove_watchpoint(&self, removed: Watchpoint) {
-        self.points().watchpoints.retain(|point| *point != removed);
+    /// One instruction.
+    fn step(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
+        let stop = step::step(self, vcpu, peers)?;
+        self.settle(vcpu, peers, stop)
     }
 
-    /// Forgets everything that was set. The vCPUs must be parked.
-    pub fn clear(&self) {
-        let mut points = self.points();
-        points.software.clear(&self.memory);
-        points.hardware.clear();
-        points.watchpoints.clear();
-    }
-
-    /// Tells KVM what to trap on this vCPU from now on.
-    pub(super) fn arm(&self, vcpu: &mut Vcpu, step_from: Option<u64>) -> Result<(), Error> {
-        let points = self.points();
-        let registers = points.is_attached.then(|| points.registers(step_from));
-        drop(points);
-        vcpu.set_debug(registers.as_ref(), step_from.is_some())
-    }
-
-    fn continue_until_stop(&self, vcpu: &mut Vcpu, kick: &Kick) -> Result<Option<VcpuStop>, Error> {
-        self.arm(vcpu, None)?;
+    /// Instruction after instruction, as long as PC is inside `start..end` and nothing else stops it.
+    fn step_range(&self, vcpu: &mut Vcpu, peers: &Peers, start: u64, end: u64) -> Steps {
         loop {
+            let pc = vcpu.pc()?;
+            let has_moved = self.with_progress(vcpu.index(), |progress| progress.has_moved);
+            if has_moved && self.points().has_breakpoint(pc) {
+                let is_planted = !self.points().has_hardware(pc);
+                let trap = if is_planted { Trap::Breakpoint } else { Trap::HardwareBreakpoint };
+                return Ok(Some(VcpuStop::Trap(trap)));
+            }
+            let stop = self.step(vcpu, peers)?;
+            if stop != step::DONE || !(start..end).contains(&vcpu.pc()?) {
+                return Ok(stop);
+            }
+            if peers.is_kicked() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn run_on(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
+        // The access that was reported would be reported again, for ever.
+        let pc = vcpu.pc()?;
+        if self.support.step && !self.reported(vcpu, pc).is_empty() {
+            let stop = self.step(vcpu, peers)?;
+            if stop != step::DONE {
+                return Ok(stop);
+            }
+        }
+        loop {
+            vcpu.set_traps(&self.points().traps(&Except::default()))?;
             match vcpu.run() {
                 // Anything but a kick is a stray signal, such as a host debugger's.
-                Exit::Interrupted if kick.is_raised() => return Ok(None),
+                Exit::Interrupted if peers.is_kicked() => return Ok(None),
                 Exit::Interrupted => {}
                 Exit::Debug { esr, far } => {
-                    if let Some(trap) = self.trap(vcpu, esr, far)? {
-                        return Ok(Some(VcpuStop::Trap(trap)));
+                    let stop = match self.owner(vcpu, esr, far)? {
+                        Owner::Guest => continue,
+                        Owner::Alias if self.support.step => self.step(vcpu, peers)?,
+                        // Where it cannot be stepped over, it is as good as any other.
+                        Owner::Alias => Some(VcpuStop::Trap(Trap::Breakpoint)),
+                        Owner::Debugger(trap) => {
+                            self.settle(vcpu, peers, Some(VcpuStop::Trap(trap)))?
+                        }
+                    };
+                    if stop != step::DONE {
+                        return Ok(stop);
                     }
                 }
                 exit => return Ok(Some(VcpuStop::unhandled(vcpu, exit))),
@@ -163,56 +215,51 @@ impl Engine {
         }
     }
 
-    /// Decides whose a debug exception is. The guest's own is given to it, and is no trap.
-    pub(super) fn trap(&self, vcpu: &Vcpu, esr: Esr, far: u64) -> Result<Option<Trap>, Error> {
+    /// Decides whose a debug exception is.
+    pub fn owner(&self, vcpu: &Vcpu, esr: Esr, far: u64) -> Result<Owner, Error> {
         match esr.class() {
             Class::Brk if esr.brk_immediate() == 0 => {
                 let pc = vcpu.pc()?;
-                let ipa = memory::translate(vcpu, &self.memory, pc)?.map(|mapping| mapping.ipa);
+                let ipa = View::of(vcpu, &self.memory)?.translate(pc).map(|mapping| mapping.ipa);
                 let points = self.points();
-                let is_set = points.software.contains(pc);
-                // The CPU got here, so a walk that fails now met a table that is being changed.
-                let is_planted = match ipa {
-                    Ok(ipa) => points.software.is_planted(ipa),
-                    Err(_) => is_set,
-                };
-                if is_planted && is_set {
-                    return Ok(Some(Trap::Breakpoint));
+                if points.software.contains(pc) {
+                    // Should it not be planted here, then the guest has copied the page, BRK and all.
+                    return Ok(Owner::Debugger(Trap::Breakpoint));
                 }
-                if is_planted {
-                    return Ok(Some(Trap::ForeignBreakpoint));
+                if ipa.is_ok_and(|ipa| points.software.is_planted(ipa)) {
+                    return Ok(Owner::Alias);
                 }
             }
             Class::HardwareBreakpoint => {
-                if self.points().hardware_kind(vcpu.pc()?).is_some() {
-                    return Ok(Some(Trap::HardwareBreakpoint));
+                if self.points().has_hardware(vcpu.pc()?) {
+                    return Ok(Owner::Debugger(Trap::HardwareBreakpoint));
                 }
             }
             Class::Watchpoint => {
-                let points = self.points();
-                let number = watchpoints::find(&points.watchpoints, far, esr.is_write());
-                if let Some((number, point)) =
-                    number.and_then(|number| Some((number, points.watchpoint(number)?)))
-                {
-                    return Ok(Some(Trap::Watchpoint(number, point.nearest(far))));
+                if let Some(point) = self.points().watchpoint(far, esr.is_write()) {
+                    let trap = Trap::Watchpoint(point, point.nearest(far));
+                    return Ok(Owner::Debugger(trap));
                 }
             }
-            // Left over from a step that was broken off; its report ends it.
-            Class::SoftwareStep => return Ok(None),
-            Class::Brk | Class::Bkpt | Class::Other(_) => {}
+            Class::SoftwareStep | Class::Brk | Class::Bkpt | Class::Other(_) => {}
         }
         inject::deliver(vcpu, esr, far)?;
-        Ok(None)
+        Ok(Owner::Guest)
     }
 }
 
 impl Runner for Engine {
-    fn run(&self, vcpu: &mut Vcpu, kick: &Kick, order: Order) -> Option<VcpuStop> {
+    fn run(&self, vcpu: &mut Vcpu, peers: &Peers, order: Order) -> Option<VcpuStop> {
         let stop = match order {
-            Order::Continue => self.continue_until_stop(vcpu, kick),
-            Order::Step => step::step(self, vcpu, kick),
+            Order::Continue => self.run_on(vcpu, peers),
+            Order::Step => self.step(vcpu, peers),
+            Order::StepRange { start, end } => self.step_range(vcpu, peers, start, end),
         };
-        stop.unwrap_or_else(|error| {
+        let noted = stop.and_then(|stop| {
+            vcpu.note_kernel_table()?;
+            Ok(stop)
+        });
+        noted.unwrap_or_else(|error| {
             Some(VcpuStop::Failed(format!("vCPU {}: {error}\n{vcpu}", vcpu.index())))
         })
     }

@@ -8,16 +8,13 @@ use crate::kvm::vcpu::Vcpu;
 
 /// Enters the guest's vector as the CPU would have.
 pub fn deliver(vcpu: &Vcpu, esr: Esr, far: u64) -> Result<(), Error> {
-    let features = vcpu.get(regs::ID_AA64PFR1_EL1)?;
     let before = Before {
         pc: vcpu.pc()?,
         pstate: vcpu.pstate()?,
         vbar: vcpu.get(regs::VBAR_EL1)?,
         sctlr: vcpu.get(regs::SCTLR_EL1)?,
-        // MTE, bits 11:8: 2 and up have tag checks, and with them PSTATE.TCO.
-        mte: features >> 8 & 0xf >= 2,
-        // NMI, bits 39:36.
-        nmi: features >> 36 & 0xf != 0,
+        mte: vcpu.has_mte(),
+        nmi: vcpu.has_nmi(),
     };
     vcpu.enter(&exception::take(&before, esr, far))
 }

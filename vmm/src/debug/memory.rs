@@ -1,7 +1,11 @@
 //! Guest memory by virtual address, with the planted breakpoints out of sight.
 
-use super::breakpoints::{Breakpoints, Text};
-use crate::arch::stage1::{self, Mapping, Unmapped};
+use std::ops::Range;
+
+use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
+use crate::arch::insn::Word;
+use crate::arch::pstate::Level;
+use crate::arch::stage1::{self, KernelTables, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::Vcpu;
@@ -15,82 +19,169 @@ impl Text for Memory {
     }
 }
 
-/// Where `va` leads in this vCPU's translation regime.
-pub fn translate(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    va: u64,
-) -> Result<Result<Mapping, Unmapped>, Error> {
-    Ok(stage1::translate(va, &vcpu.regime()?, |ipa| memory.read_u64(ipa)))
+/// TTBRn_EL1.BADDR; CnP and ASID aside.
+const BADDR: u64 = 0xffff_ffff_fffe;
+
+/// Virtual memory as one vCPU sees it while it stands still.
+pub struct View<'a> {
+    memory: &'a Memory,
+    regime: Regime,
+    /// Tables for upper-half addresses that the regime itself does not map. Where the kernel is
+    /// unmapped at EL0 (KPTI), those of EL1.
+    kernel: Vec<u64>,
 }
 
-/// Reads the instruction at `pc` as the guest knows it; `None` where there is none.
-pub fn instruction(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &Breakpoints,
-    pc: u64,
-) -> Result<Option<(u64, u32)>, Error> {
-    let Ok(mapping) = translate(vcpu, memory, pc)? else { return Ok(None) };
-    let mut word = [0; 4];
-    let is_read = breakpoints.read(mapping.ipa, &mut word, memory);
-    Ok(is_read.then(|| (mapping.ipa, u32::from_le_bytes(word))))
-}
-
-/// Fills a prefix of `data` from `va` and returns its length: up to the first byte that is not
-/// mapped, or not to RAM. A device is never read, since reading changes it.
-pub fn read(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &Breakpoints,
-    va: u64,
-    data: &mut [u8],
-) -> Result<usize, Error> {
-    let regime = vcpu.regime()?;
-    let mut done = 0;
-    while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let at = va.wrapping_add(done as u64);
-        let Ok(mapping) = stage1::translate(at, &regime, |ipa| memory.read_u64(ipa)) else { break };
-        let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
-        let Some(chunk) = rest.get_mut(..len) else { break };
-        if !breakpoints.read(mapping.ipa, chunk, memory) {
-            break;
-        }
-        done += len;
+impl<'a> View<'a> {
+    /// What this vCPU sees.
+    pub fn of(vcpu: &Vcpu, memory: &'a Memory) -> Result<Self, Error> {
+        let is_el0 = vcpu.pstate()?.level() == Level::El0;
+        let kernel = if is_el0 { vcpu.kernel_tables().iter().collect() } else { Vec::new() };
+        Ok(Self { memory, regime: vcpu.regime()?, kernel })
     }
-    Ok(done)
-}
 
-/// Writes all of `data` at `va`. The error, with nothing written, is the first address that is not
-/// mapped, or not to RAM.
-pub fn write(
-    vcpu: &Vcpu,
-    memory: &Memory,
-    breakpoints: &mut Breakpoints,
-    va: u64,
-    data: &[u8],
-) -> Result<Result<(), u64>, Error> {
-    let regime = vcpu.regime()?;
-    let mut chunks = Vec::new();
-    let mut rest = data;
-    let mut at = va;
-    while !rest.is_empty() {
-        let Ok(mapping) = stage1::translate(at, &regime, |ipa| memory.read_u64(ipa)) else {
-            return Ok(Err(at));
+    /// Falls back to another vCPU's tables as well: kernels share them among vCPUs.
+    pub fn add_kernel_tables(&mut self, tables: KernelTables) {
+        self.kernel.extend(tables.iter());
+    }
+
+    /// What addresses in the half of `va` depend on.
+    pub fn space(&self, va: u64) -> AddressSpace {
+        let table = if is_upper(va) { self.regime.ttbr1 } else { self.regime.ttbr0 };
+        let is_translated = self.regime.sctlr & stage1::SCTLR_M != 0;
+        AddressSpace(is_translated.then_some(table & BADDR))
+    }
+
+    /// Whether addresses in the half of `va` can be looked up in this space.
+    pub fn has_space(&self, va: u64, space: AddressSpace) -> bool {
+        let is_kernels = |table: &u64| Some(table & BADDR) == space.0;
+        self.space(va) == space || is_upper(va) && self.kernel.iter().any(is_kernels)
+    }
+
+    /// Where `va` leads.
+    pub fn translate(&self, va: u64) -> Result<Mapping, Unmapped> {
+        self.locate(va).map(|(mapping, _)| mapping)
+    }
+
+    /// Where `va` leads, and by which space.
+    pub fn locate(&self, va: u64) -> Result<(Mapping, AddressSpace), Unmapped> {
+        let read = |ipa| self.memory.read_u64(ipa);
+        let unmapped = match stage1::translate(va, &self.regime, read) {
+            Ok(mapping) => return Ok((mapping, self.space(va))),
+            Err(unmapped) => unmapped,
         };
-        let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
-        let (chunk, after) = rest.split_at(len);
-        if !memory.contains(mapping.ipa, len) {
-            return Ok(Err(at));
+        for ttbr1 in self.kernel.iter().filter(|_| is_upper(va)) {
+            if let Ok(mapping) =
+                stage1::translate(va, &Regime { ttbr1: *ttbr1, ..self.regime }, read)
+            {
+                return Ok((mapping, AddressSpace(Some(ttbr1 & BADDR))));
+            }
         }
-        chunks.push((at, mapping.ipa, chunk));
-        at = at.wrapping_add(len as u64);
-        rest = after;
+        Err(unmapped)
     }
-    for (at, ipa, chunk) in chunks {
-        if !breakpoints.write(ipa, chunk, memory) {
-            return Ok(Err(at));
+
+    /// Reads the instruction at `pc` as the guest knows it, and says where it is; `None` where there
+    /// is none. One of two bytes at the end of what is mapped has zeroes behind it.
+    pub fn instruction(&self, breakpoints: &Breakpoints, pc: u64) -> Option<(u64, Word)> {
+        let ipa = self.translate(pc).ok()?.ipa;
+        let mut bytes = [0; 4];
+        let read = self.read(breakpoints, pc, &mut bytes);
+        (read >= 2).then_some((ipa, Word(u32::from_le_bytes(bytes))))
+    }
+
+    /// Fills a prefix of `data` from `va` and returns its length: up to the first byte that is not
+    /// mapped, or not to RAM. A device is never read, since reading changes it.
+    pub fn read(&self, breakpoints: &Breakpoints, va: u64, data: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = data.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Ok(mapping) = self.translate(va.wrapping_add(done as u64)) else { break };
+            let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
+            let Some(chunk) = rest.get_mut(..len) else { break };
+            if !breakpoints.read(mapping.ipa, chunk, self.memory) {
+                break;
+            }
+            done += len;
         }
+        done
     }
-    Ok(Ok(()))
+
+    /// Writes all of `data` at `va`. The error, with nothing written, is the first address that is
+    /// not mapped, or not to RAM.
+    pub fn write(&self, breakpoints: &mut Breakpoints, va: u64, data: &[u8]) -> Result<(), u64> {
+        let mut chunks = Vec::new();
+        let mut rest = data;
+        let mut at = va;
+        while !rest.is_empty() {
+            let mapping = self.translate(at).map_err(|_| at)?;
+            let len = rest.len().min(usize::try_from(mapping.rest).unwrap_or(usize::MAX));
+            let (chunk, after) = rest.split_at(len);
+            if !self.memory.contains(mapping.ipa, len) {
+                return Err(at);
+            }
+            chunks.push((at, mapping.ipa, chunk));
+            at = at.wrapping_add(len as u64);
+            rest = after;
+        }
+        for (at, ipa, chunk) in chunks {
+            if !breakpoints.write(ipa, chunk, self.memory) {
+                return Err(at);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The vCPUs' views, to look addresses up in that belong to any of them.
+pub struct Spaces<'a> {
+    views: &'a [View<'a>],
+    /// The last lookup's: addresses come in order, many to a page.
+    last: Option<Found>,
+}
+
+/// A range of addresses that one lookup tells all about.
+struct Found {
+    range: Range<u64>,
+    ipa: u64,
+    /// The space that was asked for.
+    asked: AddressSpace,
+    space: AddressSpace,
+}
+
+impl<'a> Spaces<'a> {
+    /// Looks up in these.
+    pub fn new(views: &'a [View<'a>]) -> Self {
+        Self { views, last: None }
+    }
+
+    /// Where `va` leads in the space `asked`.
+    pub fn resolve(&mut self, va: u64, asked: AddressSpace) -> Resolution {
+        if let Some(last) = &self.last
+            && last.asked == asked
+            && last.range.contains(&va)
+        {
+            return Resolution::At(last.ipa + (va - last.range.start), last.space);
+        }
+        let mut resolution = Resolution::OtherSpace;
+        for view in self.views {
+            let is_in_space = view.has_space(va, asked);
+            // Lower halves are a process's own. Upper ones are the kernel's, also where it has
+            // moved on to other tables.
+            if !is_in_space && !is_upper(va) {
+                continue;
+            }
+            if let Ok((mapping, space)) = view.locate(va) {
+                let range = va..va.saturating_add(mapping.rest);
+                self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
+                return Resolution::At(mapping.ipa, space);
+            }
+            if is_in_space {
+                resolution = Resolution::Unmapped;
+            }
+        }
+        resolution
+    }
+}
+
+/// Whether TTBR1 is the one that translates this address.
+fn is_upper(va: u64) -> bool {
+    va & 1 << 55 != 0
 }

@@ -1,11 +1,10 @@
 //! The debug engine: what becomes of a debug exception, and the GDB server on top of it.
 //!
-//! [`breakpoints`] and [`watchpoints`] are pure and build on any host. The rest needs KVM:
-//! `engine`, `step` and `inject` work on the vCPUs' own threads; `server`, `target`, `memory` and
-//! `registers` on the main one, while the vCPUs are parked.
+//! [`breakpoints`] is pure and builds on any host. The rest needs KVM: `engine`, `step`, `region` and
+//! `inject` work on the vCPUs' own threads; `server`, `target` and `registers` on the main one, while
+//! the vCPUs are parked; `memory` and `points` on both.
 
 pub mod breakpoints;
-pub mod watchpoints;
 
 #[cfg(target_arch = "aarch64")]
 pub mod engine;
@@ -13,6 +12,10 @@ pub mod engine;
 mod inject;
 #[cfg(target_arch = "aarch64")]
 mod memory;
+#[cfg(target_arch = "aarch64")]
+mod points;
+#[cfg(target_arch = "aarch64")]
+mod region;
 #[cfg(target_arch = "aarch64")]
 mod registers;
 #[cfg(target_arch = "aarch64")]

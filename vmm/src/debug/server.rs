@@ -122,8 +122,7 @@ pub struct Server {
 
 impl Server {
     /// A server for a guest that is parked at its first instruction.
-    pub fn new(listener: Listener, mut guest: Guest) -> Self {
-        guest.attach();
+    pub fn new(listener: Listener, guest: Guest) -> Self {
         Self { listener, client: None, closed: None, guest, stop: Some(FIRST_STOP) }
     }
 
@@ -191,14 +190,11 @@ impl Server {
         if client.session.is_none() {
             let stop = match self.stop {
                 Some(stop) => stop,
-                None => {
-                    self.guest.attach();
-                    match self.guest.interrupt_now() {
-                        Event::Stopped(stop) => stop,
-                        Event::Nothing => FIRST_STOP,
-                        Event::Ended(ended) => return Outcome::Ended(ended),
-                    }
-                }
+                None => match self.guest.interrupt_now() {
+                    Event::Stopped(stop) => stop,
+                    Event::Nothing => FIRST_STOP,
+                    Event::Ended(ended) => return Outcome::Ended(ended),
+                },
             };
             self.stop = Some(stop);
             client.session = Some(Session::new(stop));

@@ -4,78 +4,125 @@
 //! with nothing executed, so A, I and F are masked for the step. Everything below is about the
 //! guest not noticing: instructions that read or write these bits, and exceptions that save them.
 
-use super::engine::Engine;
-use super::{inject, memory};
+use super::engine::{Engine, Owner};
+use super::memory::View;
+use super::{inject, region};
 use crate::arch::esr::{Class, Esr};
 use crate::arch::exception;
-use crate::arch::insn::Insn;
-use crate::arch::pstate::{self, Pstate};
-use crate::kvm::control::{Trap, VcpuStop};
+use crate::arch::flow::Flow;
+use crate::arch::insn::{Insn, Word};
+use crate::arch::pstate::{self, Level, Pstate};
+use crate::kvm::control::{Peers, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::regs;
-use crate::kvm::vcpu::{Exit, Kick, Vcpu};
+use crate::kvm::vcpu::{Exit, Traps, Vcpu};
+
+/// What became of a vCPU; `None` if it was kicked before anything did.
+pub type Steps = Result<Option<VcpuStop>, Error>;
+
+/// A step that came to its end.
+pub const DONE: Option<VcpuStop> = Some(VcpuStop::Trap(Trap::Step));
 
 /// The vCPU before the step.
-struct Before {
-    pc: u64,
+pub struct Before {
+    /// Program counter.
+    pub pc: u64,
     /// With the guest's own A, I and F.
-    pstate: Pstate,
+    pub pstate: Pstate,
     insn: Insn,
+    word: Option<Word>,
+    /// Where PC leads, if one of our BRKs stands there.
+    planted: Option<u64>,
 }
 
-/// Executes the instruction at PC, as if no breakpoint were there. `None` if it was kicked before
-/// that happened.
-///
-/// If one of our BRKs stands at PC it is lifted for the step: every other vCPU must be parked.
-pub fn step(engine: &Engine, vcpu: &mut Vcpu, kick: &Kick) -> Result<Option<VcpuStop>, Error> {
-    let pc = vcpu.pc()?;
-    let pstate = vcpu.pstate()?;
-    let fetched = memory::instruction(vcpu, &engine.memory, &engine.points().software, pc)?;
-    let insn = match fetched {
-        Some((_, word)) if !pstate.is_aarch32() => Insn::decode(word),
-        _ => Insn::Other,
-    };
-    if let Insn::Brk(imm) = insn {
+impl Before {
+    fn of(engine: &Engine, vcpu: &Vcpu) -> Result<Self, Error> {
+        let (pc, pstate) = (vcpu.pc()?, vcpu.pstate()?);
+        let view = View::of(vcpu, &engine.memory)?;
+        let points = engine.points();
+        let fetched = view.instruction(&points.software, pc);
+        let word = fetched.map(|(_, word)| word);
+        Ok(Self {
+            pc,
+            pstate,
+            insn: word.map_or(Insn::Other, |word| Insn::decode(word, pstate)),
+            word,
+            planted: fetched.map(|(ipa, _)| ipa).filter(|ipa| points.software.is_planted(*ipa)),
+        })
+    }
+
+    fn is_load_exclusive(&self) -> bool {
+        let flow = self.word.map(|word| Flow::of(self.pc, word, self.pstate.isa()));
+        flow == Some(Flow::LoadExclusive)
+    }
+
+    /// PSTATE for the step.
+    pub fn masked(&self) -> u64 {
+        self.pstate.0 | pstate::AIF
+    }
+}
+
+/// Executes the instruction at PC, or the whole region if it is a load-exclusive, as if no
+/// breakpoint were there.
+pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
+    let before = Before::of(engine, vcpu)?;
+    if let Insn::Brk(imm) = before.insn {
         // The guest's own. KVM would hand it to us instead of executing it, time and again.
         inject::deliver(vcpu, Esr::brk(imm), 0)?;
-        return Ok(Some(VcpuStop::Trap(Trap::Step)));
+        return Ok(DONE);
     }
-    let before = Before { pc, pstate, insn };
+    let is_region = before.is_load_exclusive();
+    if before.planted.is_none() && !is_region {
+        return masked_step(engine, vcpu, peers, &before);
+    }
 
-    let lifted = fetched
-        .map(|(ipa, _)| ipa)
-        .filter(|ipa| engine.points().software.lift(*ipa, &engine.memory));
-    let stop = masked_step(engine, vcpu, kick, &before);
-    if let Some(ipa) = lifted {
+    // While a BRK is out of memory, or another one in it, no other vCPU may come by.
+    let Some(_alone) = peers.alone() else { return Ok(None) };
+    if before.insn == Insn::Wfi && before.pstate.level() == Level::El1 {
+        // What it waits for may be another vCPU. To wait for nothing is the CPU's freedom (D1.6).
+        return skip(vcpu, &before);
+    }
+    if let Some(ipa) = before.planted {
+        // It is planted: Before looked.
+        let _ = engine.points().software.lift(ipa, &engine.memory);
+    }
+    let region = if is_region { region::find(engine, vcpu, &before)? } else { None };
+    let stop = match region {
+        Some(region) => region::run(engine, vcpu, peers, &before, &region),
+        None => masked_step(engine, vcpu, peers, &before),
+    };
+    if let Some(ipa) = before.planted {
         engine.points().software.replant(ipa, &engine.memory);
     }
     stop
 }
 
-fn masked_step(
-    engine: &Engine,
-    vcpu: &mut Vcpu,
-    kick: &Kick,
-    before: &Before,
-) -> Result<Option<VcpuStop>, Error> {
-    let masked = before.pstate.0 | pstate::AIF;
-    if masked != before.pstate.0 {
-        vcpu.set(regs::PSTATE, masked)?;
+/// Goes on with the next A64 instruction.
+fn skip(vcpu: &Vcpu, before: &Before) -> Steps {
+    vcpu.set(regs::PSTATE, before.pstate.0 & !pstate::BTYPE)?;
+    vcpu.set(regs::PC, before.pc.wrapping_add(4))?;
+    Ok(DONE)
+}
+
+fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before) -> Steps {
+    if before.masked() != before.pstate.0 {
+        vcpu.set(regs::PSTATE, before.masked())?;
     }
-    engine.arm(vcpu, Some(before.pc))?;
+    let traps = engine.points().traps(&engine.passed(vcpu, before.pc));
+    vcpu.set_traps(&Traps { step: true, ..traps })?;
     loop {
         let stop = match vcpu.run() {
             Exit::Debug { esr, .. } if esr.class() == Class::SoftwareStep => {
                 unmask(vcpu, before, !esr.step_valid())?;
-                return Ok(Some(VcpuStop::Trap(Trap::Step)));
+                return Ok(DONE);
             }
             // A trapped access was completed by the entry that was interrupted, or WFI ended:
             // the instruction is done and KVM will not report it.
             Exit::Interrupted if vcpu.pc()? != before.pc => {
                 unmask(vcpu, before, true)?;
-                Some(VcpuStop::Trap(Trap::Step))
+                DONE
             }
-            Exit::Interrupted if kick.is_raised() => {
+            Exit::Interrupted if peers.is_kicked() => {
                 vcpu.set(regs::PSTATE, before.pstate.0)?;
                 None
             }
@@ -84,48 +131,72 @@ fn masked_step(
                 // Nothing was executed: a watchpoint before its access, or a BRK that was not
                 // there when the instruction was read.
                 vcpu.set(regs::PSTATE, before.pstate.0)?;
-                let trap = engine.trap(vcpu, esr, far)?.unwrap_or(Trap::Step);
-                Some(VcpuStop::Trap(trap))
+                stopped(engine.owner(vcpu, esr, far)?)
             }
             // The machine ends here, or the vCPU was reset: there is nothing to restore.
             exit => Some(VcpuStop::unhandled(vcpu, exit)),
         };
         // KVM may hold on to a step that it did not report; turning debugging off forgets it.
-        vcpu.set_debug_off()?;
+        vcpu.forget_step()?;
         return Ok(stop);
+    }
+}
+
+/// What a debug exception within a step amounts to.
+pub fn stopped(owner: Owner) -> Option<VcpuStop> {
+    match owner {
+        // It is in its vector now; at a BRK that has just appeared it will be looked at again.
+        Owner::Guest | Owner::Alias => DONE,
+        Owner::Debugger(trap) => Some(VcpuStop::Trap(trap)),
     }
 }
 
 /// Puts A, I and F to what they would be had the instruction run with the guest's own.
 /// `may_have_trapped`: the syndrome does not say that the instruction ran to its end.
 fn unmask(vcpu: &Vcpu, before: &Before, may_have_trapped: bool) -> Result<(), Error> {
-    let now = vcpu.pstate()?.0;
-    let original = before.pstate.0 & pstate::AIF;
     if may_have_trapped && took_exception(vcpu, before)? {
-        // The handler starts with all masked anyway; what it returns to must not stay masked, nor
-        // single-stepped.
-        let spsr = vcpu.get(regs::SPSR_EL1)?;
-        let spsr = spsr & !pstate::AIF | original;
-        let stepped = before.pstate.0 & pstate::SS;
-        return vcpu.set(regs::SPSR_EL1, spsr & !pstate::SS | stepped);
+        return unmask_saved(vcpu, before);
     }
-    if let Insn::MrsDaif(rt @ 0..=30) = before.insn {
+    if before.insn == Insn::Hvc && (vcpu.is_off()? || vcpu.pc()? != before.pc.wrapping_add(4)) {
+        // It was PSCI's CPU_OFF. What is in the registers is for CPU_ON to say, or from it already.
+        return Ok(());
+    }
+    if let Insn::ReadsMasks(rt @ 0..=30) = before.insn {
         let id = regs::x(rt.into());
+        let original = before.pstate.0 & pstate::AIF;
         vcpu.set(id, vcpu.get(id)? & !pstate::AIF | original)?;
     }
+    unmask_current(vcpu, before)
+}
+
+/// In PSTATE: what the instruction has made of them, or else the original bits.
+pub fn unmask_current(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
+    let now = vcpu.pstate()?.0;
     match before.insn.aif_after(before.pstate.0, now) {
         Some(pstate) if pstate != now => vcpu.set(regs::PSTATE, pstate),
         _ => Ok(()),
     }
 }
 
+/// In SPSR_EL1, after an exception was taken. The handler starts with all masked anyway; what it
+/// returns to must not stay masked, nor single-stepped.
+pub fn unmask_saved(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
+    const STEPPED: u64 = pstate::AIF | pstate::SS;
+    let spsr = vcpu.get(regs::SPSR_EL1)?;
+    vcpu.set(regs::SPSR_EL1, spsr & !STEPPED | before.pstate.0 & STEPPED)
+}
+
+/// Address of the vector that a synchronous exception leads to from here.
+pub fn sync_vector(vcpu: &Vcpu, before: &Before) -> Result<u64, Error> {
+    Ok(vcpu.get(regs::VBAR_EL1)?.wrapping_add(exception::sync_vector(before.pstate)))
+}
+
 /// Whether the step ended at the first instruction of the synchronous vector, taken from here.
 fn took_exception(vcpu: &Vcpu, before: &Before) -> Result<bool, Error> {
-    let vector = vcpu.get(regs::VBAR_EL1)?.wrapping_add(exception::sync_vector(before.pstate));
     let elr = vcpu.get(regs::ELR_EL1)?;
     // The preferred return address is the instruction itself, or for SVC the one behind it, which
     // in T32 is two bytes long.
     let behind = elr.wrapping_sub(before.pc);
     let is_next = behind == 4 || before.pstate.is_aarch32() && behind == 2;
-    Ok(vcpu.pc()? == vector && (behind == 0 || is_next))
+    Ok(vcpu.pc()? == sync_vector(vcpu, before)? && (behind == 0 || is_next))
 }

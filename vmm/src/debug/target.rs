@@ -8,8 +8,9 @@ use gdbstub::{
 };
 
 use super::engine::Engine;
-use super::watchpoints::{Access, Watchpoint};
-use super::{memory, registers};
+use super::memory::{Spaces, View};
+use super::registers;
+use crate::arch::watchpoint::{Access, Watchpoint};
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;
@@ -18,10 +19,8 @@ use crate::kvm::vcpu::Vcpu;
 pub struct Guest {
     control: Arc<Control>,
     engine: Arc<Engine>,
-    /// What the vCPUs were last told to do.
-    orders: Vec<Option<Order>>,
-    /// A vCPU steps alone over a BRK that is not meant for it; after that, `orders` hold again.
-    is_stepping_over: bool,
+    /// Stops that happened beside one that was reported, and that will not happen again.
+    unreported: Vec<(usize, Trap)>,
     is_interrupt_wanted: bool,
 }
 
@@ -35,18 +34,6 @@ pub enum Event {
     Ended(VcpuStop),
 }
 
-/// What to do about the vCPUs' stops.
-enum Judgement {
-    /// There are none.
-    Nothing,
-    /// Tell the server.
-    Report(Event),
-    /// Let this vCPU alone step over a BRK that is not meant for it.
-    StepOver(usize),
-    /// It has: let all go on as they were told.
-    GoOn,
-}
-
 fn host(error: &Error) -> TargetError {
     TargetError::Host(error.to_string())
 }
@@ -54,20 +41,12 @@ fn host(error: &Error) -> TargetError {
 impl Guest {
     /// A guest whose vCPUs are parked.
     pub fn new(control: Arc<Control>, engine: Arc<Engine>) -> Self {
-        let orders = vec![None; control.len()];
-        Self { control, engine, orders, is_stepping_over: false, is_interrupt_wanted: false }
-    }
-
-    /// Stops the guest for a debugger that came: from now on debug exceptions are its business.
-    pub fn attach(&mut self) {
-        self.control.park();
-        self.engine.points().is_attached = true;
+        Self { control, engine, unreported: Vec::new(), is_interrupt_wanted: false }
     }
 
     /// Lets every vCPU run.
     pub fn run(&mut self) {
-        self.orders.fill(Some(Order::Continue));
-        self.control.resume(self.orders.iter().copied());
+        self.control.resume(vec![Some(Order::Continue); self.control.len()]);
     }
 
     /// Whether [`Target::interrupt`] was called since this was last asked.
@@ -78,80 +57,62 @@ impl Guest {
     /// Parks the vCPUs; the stop to report, which may be one of theirs.
     pub fn interrupt_now(&mut self) -> Event {
         self.control.park();
-        match self.judge() {
-            Judgement::Report(event) => event,
-            // What was to go on alone or together does not: all are parked, and stay so.
-            Judgement::Nothing | Judgement::StepOver(_) | Judgement::GoOn => {
+        match self.next_event() {
+            Event::Nothing => {
                 let reason = StopReason::Signal(stop::SIGINT);
                 Event::Stopped(Stop { tid: Tid::FIRST, reason })
             }
+            event => event,
         }
     }
 
-    /// Takes the stops of the vCPUs, if there are any, acts on those that nobody needs to hear of,
-    /// and says what the others amount to.
+    /// Takes the stops of the vCPUs, if there are any, and says what they amount to. If there was
+    /// one, all are parked now.
     pub fn next_event(&mut self) -> Event {
-        match self.judge() {
-            Judgement::Nothing => Event::Nothing,
-            Judgement::Report(event) => event,
-            Judgement::StepOver(index) => {
-                self.is_stepping_over = true;
-                self.control.resume(alone(index, self.orders.len()));
-                Event::Nothing
-            }
-            Judgement::GoOn => {
-                self.control.resume(self.orders.iter().copied());
-                Event::Nothing
-            }
-        }
-    }
-
-    /// Takes the stops of the vCPUs and decides. If there was one, all are parked now.
-    fn judge(&mut self) -> Judgement {
-        let stops = self.control.take_stops();
-        if stops.is_empty() {
-            return Judgement::Nothing;
-        }
-        let was_stepping_over = std::mem::take(&mut self.is_stepping_over);
-        let mut foreign = None;
-        let mut first = None;
-        for (index, stop) in stops {
+        let mut traps = std::mem::take(&mut self.unreported);
+        for (index, stop) in self.control.take_stops() {
             match stop {
-                VcpuStop::Trap(Trap::ForeignBreakpoint) => foreign = foreign.or(Some(index)),
-                // Where several stopped at once, the first is reported. One at a breakpoint or
-                // watchpoint has executed nothing and will stop again.
-                VcpuStop::Trap(trap) => first = first.or(Some((index, trap))),
-                ended => return Judgement::Report(Event::Ended(ended)),
+                VcpuStop::Trap(trap) => traps.push((index, trap)),
+                ended => return Event::Ended(ended),
             }
         }
-        match (first, foreign) {
-            (Some((_, Trap::Step)), None) if was_stepping_over => Judgement::GoOn,
-            (Some((index, trap)), _) => Judgement::Report(Event::Stopped(self.stop(index, trap))),
-            (None, Some(index)) => Judgement::StepOver(index),
-            (None, None) => Judgement::Nothing,
+        // Where several stopped at once, one is reported. Most of the others have executed nothing
+        // and will stop again; those that will not come first, and wait for their turn.
+        let is_past = |(_, trap): &(usize, Trap)| matches!(trap, Trap::Watched(..));
+        let chosen = traps.iter().position(is_past).unwrap_or(0);
+        if chosen >= traps.len() {
+            return Event::Nothing;
         }
+        let (index, trap) = traps.remove(chosen);
+        traps.retain(is_past);
+        self.unreported = traps;
+        Event::Stopped(self.stop(index, trap))
     }
 
     fn stop(&self, index: usize, trap: Trap) -> Stop {
+        let tid = Tid::from_index(index);
+        if let Trap::Watchpoint(point, _) = trap {
+            // Without this it would only be reported again.
+            let _ = self.with_vcpu(tid, |vcpu| self.engine.report(vcpu, point));
+        }
         let reason = match trap {
-            Trap::Breakpoint | Trap::ForeignBreakpoint => StopReason::SwBreak,
+            Trap::Breakpoint => StopReason::SwBreak,
             Trap::HardwareBreakpoint => self.hardware_reason(index),
-            Trap::Watchpoint(number, addr) => {
-                let points = self.engine.points();
-                let access = points.watchpoint(number).map(|point| point.access);
-                StopReason::Watch { kind: access.map_or(Kind::Access, kind_of), addr }
+            Trap::Watchpoint(point, addr) | Trap::Watched(point, addr) => {
+                StopReason::Watch { kind: kind_of(point.access), addr }
             }
             Trap::Step => StopReason::Step,
         };
-        Stop { tid: Tid::from_index(index), reason }
+        Stop { tid, reason }
     }
 
     /// A software breakpoint that sits in a debug register is reported as what it was set as.
     fn hardware_reason(&self, index: usize) -> StopReason {
         let pc = self.control.vcpu(index).and_then(|vcpu| vcpu.pc().ok());
-        match pc.and_then(|pc| self.engine.points().hardware_kind(pc)) {
-            Some(Kind::Software) => StopReason::SwBreak,
-            _ => StopReason::HwBreak,
+        if pc.is_some_and(|pc| self.engine.points().is_stand_in(pc)) {
+            StopReason::SwBreak
+        } else {
+            StopReason::HwBreak
         }
     }
 
@@ -165,45 +126,60 @@ impl Guest {
         act(&vcpu).map_err(|error| host(&error))
     }
 
-    /// Plants a BRK, or takes a debug register where `addr` does not lead to memory (yet).
-    fn insert_software(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
-        let memory = &self.engine.memory;
-        let mapping = self.with_vcpu(tid, |vcpu| memory::translate(vcpu, memory, addr))?;
-        let is_planted = mapping
-            .is_ok_and(|mapping| self.engine.points().software.insert(addr, mapping.ipa, memory));
-        if is_planted {
+    /// Virtual memory as a vCPU sees it.
+    fn view(&self, tid: Tid) -> Result<View<'_>, TargetError> {
+        let mut view = self.with_vcpu(tid, |vcpu| View::of(vcpu, &self.engine.memory))?;
+        let others = (0..self.control.len()).filter(|index| *index != tid.index());
+        for index in others {
+            self.with_vcpu(Tid::from_index(index), |vcpu| {
+                view.add_kernel_tables(vcpu.kernel_tables());
+                Ok(())
+            })?;
+        }
+        Ok(view)
+    }
+
+    /// Lets software breakpoints follow what the guest has done to its mappings and text.
+    fn follow(&self) -> Result<(), TargetError> {
+        if self.engine.points().software.is_empty() {
             return Ok(());
         }
-        check_canonical(addr)?;
-        self.engine.insert_hardware(addr, Kind::Software).map_err(|error| match error {
-            TargetError::NoRoom { have, .. } => TargetError::Invalid(format!(
-                "{addr:#x} is not mapped to memory and all {have} hardware breakpoints are in use"
-            )),
-            other => other,
+        let views: Vec<View> = (0..self.control.len())
+            .map(|index| self.view(Tid::from_index(index)))
+            .collect::<Result<_, _>>()?;
+        let mut spaces = Spaces::new(&views);
+        self.engine.points().follow(|va, space| spaces.resolve(va, space), &self.engine.memory);
+        Ok(())
+    }
+
+    /// Plants a BRK, or takes a debug register where `addr` does not lead to memory (yet).
+    fn insert_software(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
+        let view = self.view(tid)?;
+        let (ipa, space) = match view.locate(addr) {
+            Ok((mapping, space)) => (Some(mapping.ipa), space),
+            Err(_) => (None, view.space(addr)),
+        };
+        if ipa.is_none() {
+            check_canonical(addr)?;
+        }
+        let insert = || {
+            let mut points = self.engine.points();
+            points.insert_software(addr, space, ipa, &self.engine.memory)
+        };
+        insert().or_else(|_| {
+            // Another one that a register stands in for may lead to memory by now.
+            self.follow()?;
+            insert()
         })
     }
 
-    /// The vCPU that is to step and that one of our BRKs stands in front of.
-    fn steps_from_breakpoint(&self) -> Result<Option<usize>, TargetError> {
-        for (index, order) in self.orders.iter().enumerate() {
-            if *order != Some(Order::Step) {
-                continue;
-            }
-            let memory = &self.engine.memory;
-            let at = self.with_vcpu(Tid::from_index(index), |vcpu| {
-                memory::translate(vcpu, memory, vcpu.pc()?)
-            })?;
-            if at.is_ok_and(|at| self.engine.points().software.is_planted(at.ipa)) {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
+    fn insert_hardware(&self, addr: u64) -> Result<(), TargetError> {
+        let insert = || self.engine.points().insert_hardware(addr);
+        insert().or_else(|_| {
+            self.follow()?;
+            insert()
+        })
     }
-}
-
-/// Orders for one vCPU to step while the others stay parked.
-fn alone(index: usize, count: usize) -> impl Iterator<Item = Option<Order>> {
-    (0..count).map(move |n| (n == index).then_some(Order::Step))
 }
 
 fn kind_of(access: Access) -> Kind {
@@ -293,19 +269,16 @@ impl Target for Guest {
     }
 
     fn read_memory(&mut self, tid: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
-        let memory = &self.engine.memory;
-        let read = self.with_vcpu(tid, |vcpu| {
-            memory::read(vcpu, memory, &self.engine.points().software, addr, data)
-        })?;
-        if read == 0 { Err(TargetError::Unmapped { addr }) } else { Ok(read) }
+        match self.view(tid)?.read(&self.engine.points().software, addr, data) {
+            0 => Err(TargetError::Unmapped { addr }),
+            read => Ok(read),
+        }
     }
 
     fn write_memory(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
-        let memory = &self.engine.memory;
-        self.with_vcpu(tid, |vcpu| {
-            memory::write(vcpu, memory, &mut self.engine.points().software, addr, data)
-        })?
-        .map_err(|addr| TargetError::Unmapped { addr })
+        let view = self.view(tid)?;
+        view.write(&mut self.engine.points().software, addr, data)
+            .map_err(|addr| TargetError::Unmapped { addr })
     }
 
     fn insert(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
@@ -317,52 +290,59 @@ impl Target for Guest {
             Kind::Hardware => {
                 check_alignment(point.addr)?;
                 check_canonical(point.addr)?;
-                return self.engine.insert_hardware(point.addr, Kind::Hardware);
+                return self.insert_hardware(point.addr);
             }
             Kind::Write => Access::Write,
             Kind::Read => Access::Read,
             Kind::Access => Access::Any,
         };
-        self.engine.insert_watchpoint(watchpoint(point, access)?)
+        self.engine.points().insert_watchpoint(watchpoint(point, access)?)
     }
 
     fn remove(&mut self, _: Tid, point: Stoppoint) -> Result<(), TargetError> {
+        let mut points = self.engine.points();
         let access = match point.kind {
             Kind::Software => {
-                self.engine.points().software.remove(point.addr, &self.engine.memory);
-                self.engine.remove_hardware(point.addr, Kind::Software);
+                points.software.remove(point.addr, &self.engine.memory);
                 return Ok(());
             }
             Kind::Hardware => {
-                self.engine.remove_hardware(point.addr, Kind::Hardware);
+                points.remove_hardware(point.addr);
                 return Ok(());
             }
             Kind::Write => Access::Write,
             Kind::Read => Access::Read,
             Kind::Access => Access::Any,
         };
-        self.engine.remove_watchpoint(watchpoint(point, access)?);
+        points.remove_watchpoint(watchpoint(point, access)?);
         Ok(())
     }
 
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
-        let is_step = |action: &Action| matches!(action, Action::Step);
-        if !self.engine.can_step() && actions.iter().any(|(_, action)| is_step(action)) {
-            return Err(TargetError::Invalid("this host's KVM cannot single-step".to_owned()));
+        let steps = |action: &Action| matches!(action, Action::Step | Action::StepRange { .. });
+        if !self.engine.can_step() && actions.iter().any(|(_, action)| steps(action)) {
+            return Err(TargetError::Invalid(
+                "this host's KVM cannot single-step; to continue from a breakpoint, delete it first"
+                    .to_owned(),
+            ));
         }
-        self.is_stepping_over = false;
-        self.orders.fill(None);
+        if !self.unreported.is_empty() {
+            self.control.wake();
+            return Ok(());
+        }
+        self.follow()?;
+        self.engine.begin();
+        let mut orders = vec![None; self.control.len()];
         for (tid, action) in actions {
-            if let Some(order) = self.orders.get_mut(tid.index()) {
-                *order = Some(if is_step(action) { Order::Step } else { Order::Continue });
+            if let Some(order) = orders.get_mut(tid.index()) {
+                *order = Some(match *action {
+                    Action::Continue => Order::Continue,
+                    Action::Step => Order::Step,
+                    Action::StepRange { start, end } => Order::StepRange { start, end },
+                });
             }
         }
-        // The BRK is out of memory for that step, so nobody else may run meanwhile. To stop after
-        // it, before the others got to run, is the stub's freedom (RSP manual, vCont).
-        match self.steps_from_breakpoint()? {
-            Some(index) => self.control.resume(alone(index, self.orders.len())),
-            None => self.control.resume(self.orders.iter().copied()),
-        }
+        self.control.resume(orders);
         Ok(())
     }
 
@@ -372,8 +352,8 @@ impl Target for Guest {
 
     fn detach(&mut self) {
         self.control.park();
-        self.engine.clear();
-        self.engine.points().is_attached = false;
+        self.engine.points().clear(&self.engine.memory);
+        self.unreported.clear();
         self.run();
     }
 

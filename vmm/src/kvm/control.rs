@@ -11,6 +11,7 @@ use vmm_sys_util::signal::register_signal_handler;
 
 use super::error::Error;
 use super::vcpu::{Exit, Kick, SystemEvent, Vcpu};
+use crate::arch::watchpoint::Watchpoint;
 
 /// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for.
 const KICK_SIGNAL: Signal = Signal::SIGUSR1;
@@ -22,6 +23,14 @@ pub enum Order {
     Continue,
     /// Execute one instruction.
     Step,
+    /// Execute one instruction after the other until PC is outside `start..end`, or something stops
+    /// it. One is executed wherever PC is.
+    StepRange {
+        /// First address inside.
+        start: u64,
+        /// First address behind.
+        end: u64,
+    },
 }
 
 /// Why a vCPU stopped by itself.
@@ -40,13 +49,13 @@ pub enum VcpuStop {
 pub enum Trap {
     /// A planted BRK at PC, not executed.
     Breakpoint,
-    /// A planted BRK at PC that belongs to another virtual address: to be stepped over unseen.
-    ForeignBreakpoint,
     /// A debug register's breakpoint at PC, not executed.
     HardwareBreakpoint,
-    /// A watchpoint, before its access. Holds the number of the watchpoint and an address that was
-    /// accessed and that lies inside the watched range.
-    Watchpoint(usize, u64),
+    /// A watchpoint, before its access. Holds the watchpoint and an address that was accessed and
+    /// that lies inside the watched range.
+    Watchpoint(Watchpoint, u64),
+    /// The same, but behind its access, which will not happen again.
+    Watched(Watchpoint, u64),
     /// The ordered step is done.
     Step,
 }
@@ -54,18 +63,18 @@ pub enum Trap {
 /// Carries out orders on a vCPU's own thread.
 pub trait Runner: Send + Sync {
     /// Runs `vcpu` as ordered until it stops; `None` when it was kicked before that.
-    fn run(&self, vcpu: &mut Vcpu, kick: &Kick, order: Order) -> Option<VcpuStop>;
+    fn run(&self, vcpu: &mut Vcpu, peers: &Peers, order: Order) -> Option<VcpuStop>;
 }
 
 /// Runs without a debugger.
 pub struct Undebugged;
 
 impl Runner for Undebugged {
-    fn run(&self, vcpu: &mut Vcpu, kick: &Kick, _: Order) -> Option<VcpuStop> {
+    fn run(&self, vcpu: &mut Vcpu, peers: &Peers, _: Order) -> Option<VcpuStop> {
         loop {
             match vcpu.run() {
                 // Anything but a kick is a stray signal, such as a host debugger's.
-                Exit::Interrupted if kick.is_raised() => return None,
+                Exit::Interrupted if peers.is_kicked() => return None,
                 Exit::Interrupted => {}
                 exit => return Some(VcpuStop::unhandled(vcpu, exit)),
             }
@@ -88,8 +97,15 @@ impl VcpuStop {
 
 /// All vCPU threads.
 pub struct Control {
-    slots: Arc<[Slot]>,
+    shared: Arc<Shared>,
     stops: Arc<EventFd>,
+}
+
+/// What the vCPU threads know of each other.
+struct Shared {
+    slots: Box<[Slot]>,
+    /// Held while the orders of several vCPUs change together. Taken before any slot's state.
+    turn: Mutex<()>,
 }
 
 /// One vCPU and its thread.
@@ -104,6 +120,8 @@ struct Slot {
 struct State {
     /// `None`: park.
     order: Option<Order>,
+    /// What was ordered before another vCPU went on alone, and will be again when it is through.
+    postponed: Option<Order>,
     stop: Option<VcpuStop>,
     is_running: bool,
     thread: Option<Pthread>,
@@ -121,7 +139,7 @@ impl Control {
     pub fn start(vcpus: Vec<Vcpu>, runner: &Arc<dyn Runner>) -> Result<Self, Error> {
         register_signal_handler(KICK_SIGNAL as i32, on_kick)
             .map_err(|errno| Error::Thread(errno.into()))?;
-        let slots: Arc<[Slot]> = vcpus
+        let slots = vcpus
             .into_iter()
             .map(|mut vcpu| Slot {
                 kick: vcpu.kick(),
@@ -130,20 +148,21 @@ impl Control {
                 changed: Condvar::new(),
             })
             .collect();
+        let shared = Arc::new(Shared { slots, turn: Mutex::default() });
         let stops = Arc::new(EventFd::new(EFD_NONBLOCK).map_err(Error::Thread)?);
-        for index in 0..slots.len() {
-            let (slots, stops, runner) = (slots.clone(), stops.clone(), runner.clone());
+        for index in 0..shared.slots.len() {
+            let (shared, stops, runner) = (shared.clone(), stops.clone(), runner.clone());
             thread::Builder::new()
                 .name(format!("vcpu{index}"))
-                .spawn(move || serve(&slots, index, &stops, runner.as_ref()))
+                .spawn(move || serve(&shared, index, &stops, runner.as_ref()))
                 .map_err(Error::Thread)?;
         }
-        Ok(Self { slots, stops })
+        Ok(Self { shared, stops })
     }
 
     /// How many vCPUs there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.shared.slots.len()
     }
 
     /// Becomes readable when a vCPU stopped by itself; see [`Self::take_stops`].
@@ -153,28 +172,30 @@ impl Control {
 
     /// A parked vCPU. On one that runs, this waits until it parks.
     pub fn vcpu(&self, index: usize) -> Option<MutexGuard<'_, Vcpu>> {
-        self.slots.get(index).map(|slot| lock(&slot.vcpu))
+        self.shared.slots.get(index).map(|slot| lock(&slot.vcpu))
     }
 
     /// Gives each vCPU its order; `None` leaves it parked. All must be parked.
     pub fn resume(&self, orders: impl IntoIterator<Item = Option<Order>>) {
-        for (slot, order) in self.slots.iter().zip(orders) {
-            let mut state = lock(&slot.state);
-            if order.is_some() {
-                state.order = order;
-                state.is_running = true;
-                slot.changed.notify_all();
+        // One that goes on alone must not do so before all have their orders.
+        let _turn = lock(&self.shared.turn);
+        for (slot, order) in self.shared.slots.iter().zip(orders) {
+            if let Some(order) = order {
+                lock(&slot.state).give(order, &slot.changed);
             }
         }
     }
 
     /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN returns.
     pub fn park(&self) {
-        order_parking(&self.slots);
-        for slot in self.slots.iter() {
-            let state = lock(&slot.state);
-            drop(slot.changed.wait_while(state, |state| state.is_running));
-        }
+        order_parking(&self.shared);
+        self.shared.slots.iter().for_each(Slot::wait_until_parked);
+    }
+
+    /// Makes [`Self::stops_fd`] readable.
+    pub fn wake(&self) {
+        // Never full: see `serve`.
+        let _ = self.stops.write(1);
     }
 
     /// Parks every vCPU if one has stopped by itself, and tells which and why, in vCPU order.
@@ -182,32 +203,104 @@ impl Control {
     pub fn take_stops(&self) -> Vec<(usize, VcpuStop)> {
         // EAGAIN only says that somebody took these stops before.
         let _ = self.stops.read();
-        if self.slots.iter().all(|slot| lock(&slot.state).stop.is_none()) {
+        if self.shared.slots.iter().all(|slot| lock(&slot.state).stop.is_none()) {
             return Vec::new();
         }
         self.park();
-        let taken = self.slots.iter().map(|slot| lock(&slot.state).stop.take());
+        let taken = self.shared.slots.iter().map(|slot| lock(&slot.state).stop.take());
         (0..).zip(taken).filter_map(|(index, stop)| Some((index, stop?))).collect()
     }
 }
 
-/// Tells every vCPU to park, without waiting for it.
-fn order_parking(slots: &[Slot]) {
-    for slot in slots {
-        let mut state = lock(&slot.state);
-        state.order = None;
-        // Raised under the lock, so that the thread cannot clear it and still see an old order.
-        slot.kick.raise();
+impl Slot {
+    /// Gets the vCPU out of the guest. With its state locked, so that its thread cannot clear the
+    /// kick and still see an old order.
+    fn kick(&self, state: &State) {
+        self.kick.raise();
         if let Some(thread) = state.thread.filter(|_| state.is_running) {
             // The thread lives as long as the process.
             let _ = pthread_kill(thread, KICK_SIGNAL);
         }
     }
+
+    fn wait_until_parked(&self) {
+        let state = lock(&self.state);
+        drop(self.changed.wait_while(state, |state| state.is_running));
+    }
+}
+
+impl State {
+    fn give(&mut self, order: Order, changed: &Condvar) {
+        self.order = Some(order);
+        self.is_running = true;
+        changed.notify_all();
+    }
+}
+
+/// Tells every vCPU to park, without waiting for it.
+fn order_parking(shared: &Shared) {
+    for slot in &shared.slots {
+        let mut state = lock(&slot.state);
+        state.order = None;
+        state.postponed = None;
+        slot.kick(&state);
+    }
+}
+
+/// The other vCPUs, as seen from the thread of one.
+pub struct Peers<'a> {
+    shared: &'a Shared,
+    own: &'a Slot,
+}
+
+/// While this lives, one vCPU runs and all others are parked.
+pub struct Alone<'a>(&'a Peers<'a>);
+
+impl Peers<'_> {
+    /// Whether this vCPU has been asked to leave the guest.
+    pub fn is_kicked(&self) -> bool {
+        self.own.kick.is_raised()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Slot> {
+        self.shared.slots.iter().filter(|slot| !std::ptr::eq(*slot, self.own))
+    }
+
+    /// Parks the others and waits until they are. They go on with what they were ordered when the
+    /// result is dropped. `None` if this vCPU itself is to park: the caller returns as kicked, and
+    /// comes back with the same order if that was for another vCPU's sake.
+    pub fn alone(&self) -> Option<Alone<'_>> {
+        let turn = lock(&self.shared.turn);
+        // Another one that goes on alone has kicked this one, under the same lock.
+        if self.is_kicked() {
+            return None;
+        }
+        for other in self.others() {
+            let mut state = lock(&other.state);
+            state.postponed = state.order.take();
+            other.kick(&state);
+        }
+        drop(turn);
+        self.others().for_each(Slot::wait_until_parked);
+        Some(Alone(self))
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        for other in self.0.others() {
+            let mut state = lock(&other.state);
+            if let Some(order) = state.postponed.take() {
+                state.give(order, &other.changed);
+            }
+        }
+    }
 }
 
 /// Body of a vCPU's thread.
-fn serve(slots: &[Slot], index: usize, stops: &EventFd, runner: &dyn Runner) {
-    let Some(slot) = slots.get(index) else { return };
+fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn Runner) {
+    let Some(slot) = shared.slots.get(index) else { return };
+    let peers = Peers { shared, own: slot };
     // Every other signal is for the main thread.
     let mut others = SigSet::all();
     others.remove(KICK_SIGNAL);
@@ -226,11 +319,11 @@ fn serve(slots: &[Slot], index: usize, stops: &EventFd, runner: &dyn Runner) {
         slot.kick.clear();
         drop(state);
 
-        let stop = runner.run(&mut lock(&slot.vcpu), &slot.kick, order);
+        let stop = runner.run(&mut lock(&slot.vcpu), &peers, order);
 
         if let Some(stop) = stop {
             lock(&slot.state).stop = Some(stop);
-            order_parking(slots);
+            order_parking(shared);
             // Never full: one count per stop, each read by the main thread.
             let _ = stops.write(1);
         }

@@ -18,8 +18,8 @@ use super::error::{Error, doing};
 use super::regs;
 use crate::arch::esr::Esr;
 use crate::arch::exception::Taken;
-use crate::arch::pstate::Pstate;
-use crate::arch::stage1::Regime;
+use crate::arch::pstate::{Level, Pstate};
+use crate::arch::stage1::{KernelTables, Regime, SCTLR_M};
 
 /// Why KVM_RUN came back for good.
 #[derive(Debug)]
@@ -48,12 +48,28 @@ pub enum SystemEvent {
     Reset,
 }
 
-/// Debug registers of all vCPUs, as KVM_SET_GUEST_DEBUG takes them. `None` turns debugging off.
-#[derive(Clone, Copy, Default)]
-pub struct DebugRegisters {
-    /// DBGBCR/DBGBVR and DBGWCR/DBGWVR.
-    pub arch: kvm_guest_debug_arch,
+/// What KVM_RUN traps for a debugger (KVM_SET_GUEST_DEBUG). The default is nothing at all: debug
+/// exceptions, debug registers and single-step are the guest's own.
+#[derive(Clone, Copy, PartialEq, Default)]
+pub struct Traps {
+    /// Every BRK and BKPT, the guest's own too.
+    pub brk: bool,
+    /// DBGBCR/DBGBVR and DBGWCR/DBGWVR, in place of the guest's.
+    pub registers: Option<kvm_guest_debug_arch>,
+    /// A software step.
+    pub step: bool,
 }
+
+/// ID registers of the guest that the debugger looks at. They do not change.
+#[derive(Clone, Copy, Default)]
+struct IdRegisters {
+    mmfr0: u64,
+    mmfr2: u64,
+    pfr1: u64,
+}
+
+/// Every how many trapped accesses TTBR1_EL1 is looked at.
+const ACCESSES_PER_LOOK: u32 = 64;
 
 /// KVM_DEBUG_ARCH_HSR_HIGH_VALID in `kvm_run.flags`.
 const HSR_HIGH_VALID: u16 = 1 << 0;
@@ -64,6 +80,12 @@ pub struct Vcpu {
     bus: Arc<Bus>,
     index: usize,
     has_sve: bool,
+    ids: IdRegisters,
+    /// What KVM was last told to trap; `None` if that is not certain.
+    traps: Option<Traps>,
+    /// Trapped accesses so far.
+    accesses: u32,
+    kernel_tables: KernelTables,
 }
 
 /// Another thread's handle to make a vCPU leave the guest.
@@ -99,8 +121,23 @@ impl Kick {
 
 impl Vcpu {
     /// Wraps an initialized vCPU.
-    pub fn new(fd: VcpuFd, bus: Arc<Bus>, index: usize, has_sve: bool) -> Self {
-        Self { fd, bus, index, has_sve }
+    pub fn new(fd: VcpuFd, bus: Arc<Bus>, index: usize, has_sve: bool) -> Result<Self, Error> {
+        let mut vcpu = Self {
+            fd,
+            bus,
+            index,
+            has_sve,
+            ids: IdRegisters::default(),
+            traps: None,
+            accesses: 0,
+            kernel_tables: KernelTables::default(),
+        };
+        vcpu.ids = IdRegisters {
+            mmfr0: vcpu.get(regs::ID_AA64MMFR0_EL1)?,
+            mmfr2: vcpu.get(regs::ID_AA64MMFR2_EL1)?,
+            pfr1: vcpu.get(regs::ID_AA64PFR1_EL1)?,
+        };
+        Ok(vcpu)
     }
 
     /// Position among the vCPUs; 0 boots.
@@ -117,8 +154,14 @@ impl Vcpu {
     pub fn run(&mut self) -> Exit {
         loop {
             match self.fd.run() {
-                Ok(VcpuExit::MmioRead(ipa, data)) => self.bus.read(ipa, data),
-                Ok(VcpuExit::MmioWrite(ipa, data)) => self.bus.write(ipa, data),
+                Ok(VcpuExit::MmioRead(ipa, data)) => {
+                    self.bus.read(ipa, data);
+                    self.count_access();
+                }
+                Ok(VcpuExit::MmioWrite(ipa, data)) => {
+                    self.bus.write(ipa, data);
+                    self.count_access();
+                }
                 Ok(VcpuExit::Debug(debug)) => {
                     // Before 5.19 the kernel leaves hsr_high to what was there before.
                     let has_high = self.fd.get_kvm_run().flags & HSR_HIGH_VALID != 0;
@@ -151,23 +194,56 @@ impl Vcpu {
         }
     }
 
-    /// Sets what KVM_RUN traps for the debugger: nothing, or BRK with these debug registers, and
-    /// a software step on top.
-    pub fn set_debug(&self, debug: Option<&DebugRegisters>, step: bool) -> Result<(), Error> {
-        let mut request = kvm_guest_debug::default();
-        if let Some(registers) = debug {
-            request.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW;
-            request.arch = registers.arch;
+    /// Devices are accessed from EL1 as a rule, so this is where TTBR1_EL1 is the kernel's, for a
+    /// debugger that comes later and finds the vCPU at EL0.
+    fn count_access(&mut self) {
+        self.accesses = self.accesses.wrapping_add(1);
+        if self.accesses.is_multiple_of(ACCESSES_PER_LOOK) {
+            // Only a help for later.
+            let _ = self.note_kernel_table();
         }
-        if step {
+    }
+
+    /// Remembers TTBR1_EL1 if the vCPU is at EL1 and translates.
+    pub fn note_kernel_table(&mut self) -> Result<(), Error> {
+        if self.pstate()?.level() == Level::El1 && self.get(regs::SCTLR_EL1)? & SCTLR_M != 0 {
+            let table = self.get(regs::TTBR1_EL1)?;
+            self.kernel_tables.note(table);
+        }
+        Ok(())
+    }
+
+    /// TTBR1_EL1 as seen at EL1.
+    pub fn kernel_tables(&self) -> KernelTables {
+        self.kernel_tables
+    }
+
+    /// Sets what KVM_RUN traps for the debugger.
+    pub fn set_traps(&mut self, traps: &Traps) -> Result<(), Error> {
+        if self.traps.as_ref() == Some(traps) {
+            return Ok(());
+        }
+        let mut request = kvm_guest_debug::default();
+        if let Some(registers) = traps.registers {
+            request.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW;
+            request.arch = registers;
+        }
+        if traps.brk {
+            request.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+        }
+        if traps.step {
             request.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
         }
-        self.fd.set_guest_debug(&request).map_err(doing("set guest debug"))
+        self.traps = None;
+        self.fd.set_guest_debug(&request).map_err(doing("set guest debug"))?;
+        self.traps = Some(*traps);
+        Ok(())
     }
 
     /// Forgets every trap, and a step that KVM holds on to after it ended without a report.
-    pub fn set_debug_off(&self) -> Result<(), Error> {
-        self.set_debug(None, false)
+    pub fn forget_step(&mut self) -> Result<(), Error> {
+        self.traps = None;
+        self.set_traps(&Traps::default())
     }
 
     /// Whether PSCI has the vCPU turned off.
@@ -246,9 +322,21 @@ impl Vcpu {
             tcr: self.get(regs::TCR_EL1)?,
             ttbr0: self.get(regs::TTBR0_EL1)?,
             ttbr1: self.get(regs::TTBR1_EL1)?,
-            mmfr0: self.get(regs::ID_AA64MMFR0_EL1)?,
-            mmfr2: self.get(regs::ID_AA64MMFR2_EL1)?,
+            mmfr0: self.ids.mmfr0,
+            mmfr2: self.ids.mmfr2,
         })
+    }
+
+    /// Whether the vCPU has FEAT_MTE2, and with it PSTATE.TCO.
+    pub fn has_mte(&self) -> bool {
+        // MTE, bits 11:8: 2 and up have tag checks.
+        self.ids.pfr1 >> 8 & 0xf >= 2
+    }
+
+    /// Whether the vCPU has FEAT_NMI, and with it PSTATE.ALLINT.
+    pub fn has_nmi(&self) -> bool {
+        // NMI, bits 39:36.
+        self.ids.pfr1 >> 36 & 0xf != 0
     }
 
     /// Writes the registers of an exception taken to EL1.

@@ -33,6 +33,18 @@ pub struct DebugSupport {
     pub step: bool,
 }
 
+impl DebugSupport {
+    /// What is missing, and what does not work for that: a line each, empty with all there is.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let step = "this host's KVM cannot single-step: steps are refused, and with them \
+                    continuing from a breakpoint that is still set";
+        let hardware = "this host's KVM has no hardware breakpoints and watchpoints: breakpoints \
+                        work where memory is mapped";
+        let has_hardware = self.breakpoints + self.watchpoints > 0;
+        (!self.step).then_some(step).into_iter().chain((!has_hardware).then_some(hardware))
+    }
+}
+
 /// A machine's KVM half, before its vCPUs run.
 pub struct Vm {
     fd: Arc<VmFd>,
@@ -119,7 +131,8 @@ impl Vm {
         if self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG.into()) <= 0 {
             return Err(Error::Missing("guest debug, which --gdb needs"));
         }
-        let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
+        // An error is no mode.
+        let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into()).max(0);
         let has = |mode: u32| modes.cast_unsigned() & mode != 0;
         let count = |pairs: i32| match usize::try_from(pairs) {
             Ok(pairs) if has(KVM_GUESTDBG_USE_HW) => pairs,
@@ -141,10 +154,10 @@ impl Vm {
     /// already EL1h with everything masked) and hands the vCPUs over.
     pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
         let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
-        let vcpus: Vec<_> = (0..)
+        let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
             .map(|(index, fd)| Vcpu::new(fd, bus.clone(), index, has_sve))
-            .collect();
+            .collect::<Result<_, _>>()?;
         if let Some(boot) = vcpus.first() {
             boot.set(regs::PC, entry)?;
             boot.set(regs::x(0), dtb)?;

@@ -54,6 +54,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let signals = signals::Signals::block().map_err(|error| host("signals", &error))?;
 
     let vm = Vm::new(&plan(config))?;
+    let debug = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
     let dtb = match &files.dtb {
         Some(dtb) => dtb.clone(),
         None => device_tree(config, &vm, &files, &cmdline.text)?,
@@ -72,10 +73,10 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
             .map_err(|error| Outcome::HostFailed(chain(&error)))?;
 
     let (bus, uart, console) = devices(&vm)?;
-    let engine = match &listener {
-        Some(_) => Some(Arc::new(Engine::new(vm.memory().clone(), vm.debug_support()?))),
-        None => None,
-    };
+    let engine = debug.map(|support| {
+        support.missing().for_each(|what| say(format_args!("gdb: {what}")));
+        Arc::new(Engine::new(vm.memory().clone(), support, config.cpus))
+    });
     let runner: Arc<dyn Runner> = match &engine {
         Some(engine) => engine.clone(),
         None => Arc::new(Undebugged),

@@ -1,7 +1,7 @@
 use crate::session::Flow;
 use crate::stop::{SIGINT, StopReason};
 use crate::target::{Kind, TargetError};
-use crate::testing::Client;
+use crate::testing::{Client, frame};
 
 /// A stop reply without the registers that ride along, which end it.
 fn head(reply: &str) -> &str {
@@ -60,7 +60,7 @@ fn a_condition_is_not_dropped_silently() {
 
 #[test]
 fn the_actions_are_listed() {
-    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S");
+    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S;r");
 }
 
 #[test]
@@ -74,6 +74,15 @@ fn for_each_thread_the_leftmost_action_counts() {
         "> vCont;c:p1.-1;s:p1.2
          < nothing
          = resume 1 Continue, 2 Continue, 3 Continue",
+    );
+}
+
+#[test]
+fn a_range_is_stepped_by_the_target() {
+    Client::connect_gdb(2).play(
+        "> vCont;r80001000,80001010:p1.1;c:p1.-1
+         < nothing
+         = resume 1 StepRange { start: 2147487744, end: 2147487760 }, 2 Continue",
     );
 }
 
@@ -96,11 +105,16 @@ fn a_resume_that_names_no_thread_is_refused() {
 }
 
 #[test]
-fn a_resume_that_fails_leaves_the_target_stopped() {
+fn a_resume_that_fails_is_explained_on_the_console_and_ends_in_a_stop() {
     let mut client = Client::connect_gdb(1);
-    client.target.fail = Some(TargetError::Host("vcpu thread is gone".to_owned()));
+    client.target.fail = Some(TargetError::Host("no vcpu".to_owned()));
 
-    assert_eq!(client.ask("vCont;c"), "E05");
+    let replies = client.bytes(&frame(b"vCont;c"));
+
+    let (console, stop) = replies.strip_prefix('$').unwrap().split_once('$').unwrap();
+    // In hexadecimal: "the host failed: no vcpu" and a line feed.
+    assert_eq!(console, "O74686520686f7374206661696c65643a206e6f20766370750a#af");
+    assert_eq!(head(stop), "T02thread:p1.1;core:0;");
     assert!(!client.session.is_running());
 }
 

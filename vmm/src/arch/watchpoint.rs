@@ -1,5 +1,5 @@
-//! Debug registers: which breakpoints and watchpoints sit in them (Arm ARM D24.3.2, DBGBCR_EL1 and
-//! D24.3.9, DBGWCR_EL1).
+//! Debug registers: how breakpoints and watchpoints sit in them (Arm ARM D24.3.2, DBGBCR_EL1 and
+//! D24.3.9, DBGWCR_EL1), and which watchpoint an exception belongs to.
 
 /// What a watchpoint stops: DBGWCR.LSC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,13 +103,15 @@ impl Watchpoint {
 /// The one of `watchpoints` that an exception with this FAR belongs to; `is_write` as ESR.WnR has it.
 ///
 /// FAR need not lie inside the watched bytes: an access that begins before them may report its own
-/// start, and DC ZVA or a wide load a lower one still (Arm ARM D2.10.5). So the nearest one wins,
-/// among those that stop this kind of access.
+/// start, and DC ZVA or a wide load a lower one still, but none reports more than the highest
+/// watched byte it touched (Arm ARM D2.10.5). So of those that stop this kind of access and do not
+/// end before FAR, the nearest one wins; one that does is better than none.
 pub fn find(watchpoints: &[Watchpoint], far: u64, is_write: bool) -> Option<usize> {
     let far = untagged(far);
     let unwanted = if is_write { Access::Read } else { Access::Write };
     let candidates = (0..).zip(watchpoints).filter(|(_, point)| point.access != unwanted);
-    candidates.min_by_key(|(_, point)| point.distance(far)).map(|(number, _)| number)
+    let rank = |point: &Watchpoint| (point.last() < far, point.distance(far));
+    candidates.min_by_key(|(_, point)| rank(point)).map(|(number, _)| number)
 }
 
 #[cfg(test)]
@@ -209,6 +211,9 @@ mod tests {
         // A pair of stores from 0x100c on: FAR below the watched bytes.
         assert_eq!(find(&points, 0x100c, true), Some(1));
         assert_eq!(points[1].nearest(0x100c), 0x1010);
+        // A pair of stores from 0x1004 on: the first watchpoint ends before FAR, so it was not touched.
+        assert_eq!(find(&points, 0x1004, true), Some(1));
+        assert_eq!(find(&points[..1], 0x1004, true), Some(0));
         assert_eq!(find(&[], 0x1000, true), None);
     }
 }

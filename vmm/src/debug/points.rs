@@ -1,0 +1,175 @@
+//! Everything that the debugger has set, and the debug registers that hold it.
+
+use gdbstub::TargetError;
+use kvm_bindings::kvm_guest_debug_arch;
+
+use super::breakpoints::{AddressSpace, Breakpoints, Resolution};
+use crate::arch::watchpoint::{self, Watchpoint};
+use crate::kvm::memory::Memory;
+use crate::kvm::vcpu::Traps;
+use crate::kvm::vm::DebugSupport;
+
+/// Breakpoints and watchpoints.
+pub struct Points {
+    support: DebugSupport,
+    /// Planted in memory, or with a debug register standing in.
+    pub software: Breakpoints,
+    /// In breakpoint registers, as asked for.
+    hardware: Vec<u64>,
+    /// In watchpoint registers.
+    watchpoints: Vec<Watchpoint>,
+}
+
+/// What a vCPU goes past without stopping.
+#[derive(Clone, Default, Debug)]
+pub struct Except {
+    /// A breakpoint register's address.
+    pub breakpoint: Option<u64>,
+    /// Watchpoints.
+    pub watchpoints: Vec<Watchpoint>,
+}
+
+impl Points {
+    /// Nothing set.
+    pub fn new(support: DebugSupport) -> Self {
+        Self {
+            support,
+            software: Breakpoints::default(),
+            hardware: Vec::new(),
+            watchpoints: Vec::new(),
+        }
+    }
+
+    /// What KVM has to trap for all this.
+    pub fn traps(&self, except: &Except) -> Traps {
+        let mut arch = kvm_guest_debug_arch::default();
+        let breakpoints = self.hardware.iter().copied().chain(self.software.in_registers());
+        let wanted = breakpoints.filter(|addr| Some(*addr) != except.breakpoint);
+        let pairs = arch.dbg_bvr.iter_mut().zip(&mut arch.dbg_bcr);
+        for ((value, control), addr) in pairs.zip(wanted) {
+            (*value, *control) = watchpoint::breakpoint_pair(addr);
+        }
+        let pairs = arch.dbg_wvr.iter_mut().zip(&mut arch.dbg_wcr);
+        let wanted = self.watchpoints.iter().filter(|point| !except.watchpoints.contains(point));
+        for ((value, control), pair) in pairs.zip(wanted.flat_map(Watchpoint::pairs)) {
+            (*value, *control) = pair;
+        }
+        // As long as we have none, the registers are the guest's.
+        let has_any = arch != kvm_guest_debug_arch::default();
+        Traps { brk: self.software.has_planted(), registers: has_any.then_some(arch), step: false }
+    }
+
+    /// Breakpoint registers not in use.
+    fn free_breakpoints(&self) -> usize {
+        let used = self.hardware.len() + self.software.in_registers().count();
+        self.support.breakpoints.saturating_sub(used)
+    }
+
+    /// Whether a debug register's breakpoint is at `pc`.
+    pub fn has_hardware(&self, pc: u64) -> bool {
+        self.hardware.contains(&pc) || self.is_stand_in(pc)
+    }
+
+    /// Whether a debug register stands in for a software breakpoint at `pc`.
+    pub fn is_stand_in(&self, pc: u64) -> bool {
+        self.software.in_registers().any(|va| va == pc)
+    }
+
+    /// Whether the debugger would stop a vCPU that comes to `pc`.
+    pub fn has_breakpoint(&self, pc: u64) -> bool {
+        self.software.contains(pc) || self.hardware.contains(&pc)
+    }
+
+    /// The watchpoint that an exception with this FAR belongs to.
+    pub fn watchpoint(&self, far: u64, is_write: bool) -> Option<Watchpoint> {
+        let number = watchpoint::find(&self.watchpoints, far, is_write)?;
+        self.watchpoints.get(number).copied()
+    }
+
+    /// Sets a software breakpoint at `va`, which leads to `ipa` if anywhere.
+    pub fn insert_software(
+        &mut self,
+        va: u64,
+        space: AddressSpace,
+        ipa: Option<u64>,
+        memory: &Memory,
+    ) -> Result<(), TargetError> {
+        let free = self.free_breakpoints();
+        if self.software.insert(va, space, ipa, free, memory) {
+            return Ok(());
+        }
+        let have = self.support.breakpoints;
+        Err(TargetError::Invalid(match have {
+            0 => format!(
+                "{va:#x} is not mapped to memory, and this host's KVM has no hardware breakpoints \
+                 to stand in"
+            ),
+            have => format!(
+                "{va:#x} is not mapped to memory and all {have} hardware breakpoints are in use"
+            ),
+        }))
+    }
+
+    /// Puts a breakpoint into a debug register.
+    pub fn insert_hardware(&mut self, addr: u64) -> Result<(), TargetError> {
+        if self.hardware.contains(&addr) {
+            return Ok(());
+        }
+        let have = self.support.breakpoints;
+        if self.free_breakpoints() == 0 {
+            return Err(no_room("hardware breakpoints", have));
+        }
+        self.hardware.push(addr);
+        Ok(())
+    }
+
+    /// Takes a breakpoint out of its debug register.
+    pub fn remove_hardware(&mut self, addr: u64) {
+        self.hardware.retain(|point| *point != addr);
+    }
+
+    /// Puts a watchpoint into as many debug registers as it needs.
+    pub fn insert_watchpoint(&mut self, point: Watchpoint) -> Result<(), TargetError> {
+        if self.watchpoints.contains(&point) {
+            return Ok(());
+        }
+        let have = self.support.watchpoints;
+        let used = self.watchpoints.iter().flat_map(Watchpoint::pairs).count();
+        // A long odd range needs dozens: one past what is left is enough to know.
+        let needed = point.pairs().take(have + 1).count();
+        if used + needed > have {
+            return Err(no_room("hardware watchpoints", have));
+        }
+        self.watchpoints.push(point);
+        Ok(())
+    }
+
+    /// Takes a watchpoint out of its debug registers.
+    pub fn remove_watchpoint(&mut self, removed: Watchpoint) {
+        self.watchpoints.retain(|point| *point != removed);
+    }
+
+    /// Whether software breakpoints may have to move: see [`Breakpoints::follow`].
+    pub fn follow(
+        &mut self,
+        resolve: impl FnMut(u64, AddressSpace) -> Resolution,
+        memory: &Memory,
+    ) {
+        let free = self.free_breakpoints();
+        self.software.follow(free, resolve, memory);
+    }
+
+    /// Forgets everything that was set. The vCPUs must be parked.
+    pub fn clear(&mut self, memory: &Memory) {
+        self.software.clear(memory);
+        self.hardware.clear();
+        self.watchpoints.clear();
+    }
+}
+
+fn no_room(what: &'static str, have: usize) -> TargetError {
+    match have {
+        0 => TargetError::Invalid(format!("this host's KVM has no {what}")),
+        have => TargetError::NoRoom { what, have },
+    }
+}
