@@ -6,6 +6,7 @@
 //! `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
 
 pub mod gdb;
+pub mod initramfs;
 pub mod minivmm;
 pub mod physical;
 pub mod rsp;
