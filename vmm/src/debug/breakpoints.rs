@@ -44,7 +44,7 @@ enum Place {
     Memory(u64),
     /// A debug register.
     Register,
-    /// Nothing: neither was to be had when it lost its place.
+    /// Nothing: it lost its place, and there was no register, or would have been wrong.
     Nowhere,
 }
 
@@ -75,6 +75,12 @@ impl Breakpoints {
     /// Whether there is one at this virtual address.
     pub fn contains(&self, va: u64) -> bool {
         self.by_va.contains_key(&va)
+    }
+
+    /// Whether one that lives in memory belongs to this virtual address of this space.
+    pub fn belongs(&self, va: u64, space: AddressSpace) -> bool {
+        let breakpoint = self.by_va.get(&va);
+        breakpoint.is_some_and(|it| matches!(it.place, Place::Memory(_)) && it.space == space)
     }
 
     /// Whether there are none.
@@ -148,6 +154,7 @@ impl Breakpoints {
         let overwritten: Vec<u64> =
             self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
         let mut by_va = std::mem::take(&mut self.by_va);
+        let mut unmapped = Vec::new();
         for (va, breakpoint) in &mut by_va {
             let old = match breakpoint.place {
                 Place::Memory(ipa) => Some(ipa),
@@ -159,9 +166,14 @@ impl Breakpoints {
                     breakpoint.space = space;
                     Some(ipa)
                 }
-                // It stays where it was, unless that page has been put to another use.
+                // It stays where it was, unless that page has been put to another use. A register
+                // would stop at what the address means elsewhere.
                 Resolution::OtherSpace if !is_lost => continue,
-                Resolution::OtherSpace | Resolution::Unmapped => None,
+                Resolution::OtherSpace => None,
+                Resolution::Unmapped => {
+                    unmapped.push(*va);
+                    None
+                }
             };
             if new == old {
                 continue;
@@ -181,8 +193,15 @@ impl Breakpoints {
                 _ => Place::Nowhere,
             };
         }
-        let homeless = by_va.values_mut().filter(|breakpoint| breakpoint.place == Place::Nowhere);
-        homeless.take(free).for_each(|breakpoint| breakpoint.place = Place::Register);
+        for va in unmapped {
+            if let Some(breakpoint) = by_va.get_mut(&va)
+                && breakpoint.place == Place::Nowhere
+                && free > 0
+            {
+                breakpoint.place = Place::Register;
+                free -= 1;
+            }
+        }
         self.by_va = by_va;
         for ipa in overwritten {
             if !has_brk(ipa, text) {

@@ -220,13 +220,16 @@ impl Engine {
         match esr.class() {
             Class::Brk if esr.brk_immediate() == 0 => {
                 let pc = vcpu.pc()?;
-                let ipa = View::of(vcpu, &self.memory)?.translate(pc).map(|mapping| mapping.ipa);
-                let points = self.points();
-                if points.software.contains(pc) {
-                    // Should it not be planted here, then the guest has copied the page, BRK and all.
+                let view = View::of(vcpu, &self.memory)?;
+                let ipa = view.translate(pc).map(|mapping| mapping.ipa);
+                let software = &self.points().software;
+                let is_planted = ipa.is_ok_and(|ipa| software.is_planted(ipa));
+                // Where it should be planted and is not, the guest has copied the page, BRK and all.
+                let is_copied = !is_planted && software.belongs(pc, view.space(pc));
+                if is_planted && software.contains(pc) || is_copied {
                     return Ok(Owner::Debugger(Trap::Breakpoint));
                 }
-                if ipa.is_ok_and(|ipa| points.software.is_planted(ipa)) {
+                if is_planted {
                     return Ok(Owner::Alias);
                 }
             }
