@@ -23,7 +23,7 @@
     blr     x1                      // BTYPE 2
     ldr     x1, =pad_j_\level + GUARDED
     adr     x30, 1f
-    br      x1                      // BTYPE 3 from unguarded memory would be 1
+    br      x1                      // BTYPE 1, from memory that is not guarded
 1:  ldr     x1, =pad_jc_\level + GUARDED
     blr     x1
     ldr     x1, =pad_pac_\level + GUARDED

@@ -29,6 +29,7 @@
 .endm
 
 .macro row level
+    record  x26
     .ifnc   \level, el0
     toggle  0, pan
     toggle  1, uao

@@ -168,8 +168,11 @@ fn pstate_bits_with_registers_of_their_own() {
     let walk = step_through("step_pstate");
 
     assert_eq!(walk.classes(), [class::SVC; 4]);
-    // PAN, which every CPU here has, and which stays where it was put.
-    assert_eq!(walk.words()[1..4], [1 << 22, 0, 1 << 22], "{}", walk.console);
+    // First which of them the CPU has: PAN is bit 0, and stays where it was put.
+    let words = walk.words();
+    if words[0] & 1 != 0 {
+        assert_eq!(words[2..5], [1 << 22, 0, 1 << 22], "{}", walk.console);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A bare-metal guest stepped through by a client of the stub, and the way it took.
 
+use std::ops::Range;
+
 use tests::rsp::Stop;
 use tests::{Finished, Minivmm, Rsp, bare_symbol};
 
@@ -73,6 +75,16 @@ impl Bare {
             pcs.push(self.step());
         }
         pcs
+    }
+
+    /// Lets the engine step vCPU 0 within these addresses, until it gets to the label.
+    #[track_caller]
+    pub fn step_within(&mut self, within: Range<u64>, label: &str) {
+        let at = self.address(label);
+        self.rsp.order(&format!("Z1,{at:x},4"));
+        let stop = self.rsp.resume(&format!("vCont;r{:x},{:x}:p1.1", within.start, within.end));
+        assert_eq!(stop.pc(), at, "{label}: {}", stop.text);
+        self.rsp.order(&format!("z1,{at:x},4"));
     }
 
     /// Lets the guest run to its end.
