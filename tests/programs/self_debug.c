@@ -16,13 +16,13 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-extern char stepped[], entered[], stores[], brk_0[], brk_0x123[], by_branch[], by_nop[];
+extern char stepped[], entered[], stores[], brk_0[], brk_0x123[], by_branch[], by_add[];
 extern char __executable_start[];
 
 volatile uint64_t variable;
 
 __asm__(".text\n"
-        ".global stepped, entered, by_branch, by_nop, store, stores, breaks, brk_0, brk_0x123\n"
+        ".global stepped, entered, by_branch, by_add, store, stores, breaks, brk_0, brk_0x123\n"
 
         // Ends the process with status 7: a step that runs on does no harm.
         "stepped: mov x1, #1\n"
@@ -38,10 +38,10 @@ __asm__(".text\n"
         "entered: nop\n"
         "ret\n"
 
-        // For uprobes: a branch is simulated by the kernel, a NOP executed out of line under single-step.
+        // For uprobes: a branch is simulated by the kernel, an addition executed out of line under single-step.
         "by_branch: b 1f\n"
         "1: ret\n"
-        "by_nop: nop\n"
+        "by_add: add x1, x1, #1\n"
         "ret\n"
 
         // x0: where, x1: what.
@@ -224,7 +224,7 @@ int main(int count, char **arguments) {
     // A fork must not inherit what is not printed yet.
     setvbuf(stdout, NULL, _IONBF, 0);
     if (strcmp(way, "offsets") == 0) {
-        printf("by_branch=%#lx by_nop=%#lx\n", offset_in_file(by_branch), offset_in_file(by_nop));
+        printf("by_branch=%#lx by_add=%#lx\n", offset_in_file(by_branch), offset_in_file(by_add));
         return 0;
     }
     printf("%s:", way);
@@ -235,7 +235,7 @@ int main(int count, char **arguments) {
     else if (strcmp(way, "perf") == 0) perf();
     else if (strcmp(way, "brk") == 0) own_brk();
     else if (strcmp(way, "by_branch") == 0) call_three_times(by_branch);
-    else if (strcmp(way, "by_nop") == 0) call_three_times(by_nop);
+    else if (strcmp(way, "by_add") == 0) call_three_times(by_add);
     else return 2;
     return 0;
 }

@@ -46,6 +46,13 @@ impl Shell {
         self.minivmm.send(&format!("{command}\n"));
     }
 
+    /// Address of a symbol of the kernel.
+    pub fn kernel_symbol(&mut self, name: &str) -> u64 {
+        let line = self.run(&format!("grep ' {name}$' /proc/kallsyms"));
+        let digits = line.split(' ').next().unwrap_or_default();
+        u64::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{name}: {line}"))
+    }
+
     /// Runs a command that ends the machine.
     pub fn finish(mut self, command: &str) -> Finished {
         self.begin(command);

@@ -1,4 +1,5 @@
-//! GDB steps through Debian's kernel, as slow as that is, and the kernel goes on as if nothing had happened.
+//! GDB steps through Debian's kernel, as slow as that is, and the kernel goes on as if nothing had
+//! happened.
 
 use std::ops::Range;
 
