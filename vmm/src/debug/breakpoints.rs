@@ -154,14 +154,15 @@ impl Breakpoints {
         let overwritten: Vec<u64> =
             self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
         let mut by_va = std::mem::take(&mut self.by_va);
-        let mut unmapped = Vec::new();
+        let mut homeless = Vec::new();
         for (va, breakpoint) in &mut by_va {
             let old = match breakpoint.place {
                 Place::Memory(ipa) => Some(ipa),
                 Place::Register | Place::Nowhere => None,
             };
             let is_lost = old.is_some_and(|ipa| overwritten.binary_search(&ipa).is_ok());
-            let new = match resolve(*va, breakpoint.space) {
+            let resolution = resolve(*va, breakpoint.space);
+            let new = match resolution {
                 Resolution::At(ipa, space) => {
                     breakpoint.space = space;
                     Some(ipa)
@@ -170,12 +171,10 @@ impl Breakpoints {
                 // would stop at what the address means elsewhere.
                 Resolution::OtherSpace if !is_lost => continue,
                 Resolution::OtherSpace => None,
-                Resolution::Unmapped => {
-                    unmapped.push(*va);
-                    None
-                }
+                Resolution::Unmapped => None,
             };
-            if new == old {
+            let is_elsewhere = resolution == Resolution::OtherSpace;
+            if new == old && old.is_some() {
                 continue;
             }
             // Should the guest have copied the page, BRK and all, then this is what was copied.
@@ -192,14 +191,13 @@ impl Breakpoints {
                 _ if breakpoint.place == Place::Register => Place::Register,
                 _ => Place::Nowhere,
             };
+            if breakpoint.place == Place::Nowhere && !is_elsewhere {
+                homeless.push(*va);
+            }
         }
-        for va in unmapped {
-            if let Some(breakpoint) = by_va.get_mut(&va)
-                && breakpoint.place == Place::Nowhere
-                && free > 0
-            {
+        for va in homeless.into_iter().take(free) {
+            if let Some(breakpoint) = by_va.get_mut(&va) {
                 breakpoint.place = Place::Register;
-                free -= 1;
             }
         }
         self.by_va = by_va;
