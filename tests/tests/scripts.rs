@@ -112,7 +112,8 @@ fn setup_has_nothing_to_do_and_to_say_the_second_time() {
 
     let output = setup.output().unwrap();
 
-    assert!(start.elapsed() < Duration::from_secs(1));
+    // A busy machine is slow; fetching or building anything is slower.
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
 }

@@ -1,152 +1,13 @@
 //! Watchpoints: which accesses they stop, what is reported, and how the guest gets past.
 
+#[path = "watchpoints/exclusives.rs"]
+mod exclusives;
+#[path = "watchpoints/guest.rs"]
+mod guest;
 mod routines;
 
-use routines::Routines;
-use tests::rsp::Stop;
+use guest::{ACCESS, Guest, LOADS, READ, STORES, WRITE, assert_inside};
 use tests::{Gdb, Minivmm, bare_guest};
-
-/// A kind of watchpoint: the type of its packet and the name of its field in stop replies.
-type Kind = (u8, &'static str);
-
-const WRITE: Kind = (2, "watch");
-const READ: Kind = (3, "rwatch");
-const ACCESS: Kind = (4, "awatch");
-
-/// The guest's routines that can begin at any address: name and bytes accessed.
-const LOADS: [(&str, u64); 10] = [
-    ("load_1", 1),
-    ("load_2", 2),
-    ("load_4", 4),
-    ("load_8", 8),
-    ("load_pair_8", 8),
-    ("load_pair_16", 16),
-    ("load_simd_16", 16),
-    ("load_simd_pair_32", 32),
-    ("load_interleaved_32", 32),
-    ("load_simd_multiple_64", 64),
-];
-const STORES: [(&str, u64); 10] = [
-    ("store_1", 1),
-    ("store_2", 2),
-    ("store_4", 4),
-    ("store_8", 8),
-    ("store_pair_8", 8),
-    ("store_pair_16", 16),
-    ("store_simd_16", 16),
-    ("store_simd_pair_32", 32),
-    ("store_interleaved_32", 32),
-    ("store_simd_multiple_64", 64),
-];
-
-/// The guest `watch`.
-struct Guest {
-    routines: Routines,
-    /// An address with thousands of bytes to access on both sides, aligned to 4 KiB.
-    cell: u64,
-}
-
-impl Guest {
-    fn start(more: &[&str]) -> Self {
-        let mut routines = Routines::start("watch", more);
-        let cell = routines.at("cell") + 0x1000;
-        Self { routines, cell }
-    }
-
-    fn watch(&mut self, kind: Kind, addr: u64, len: u64) {
-        self.routines.rsp.order(&format!("Z{},{addr:x},{len:x}", kind.0));
-    }
-
-    fn unwatch(&mut self, kind: Kind, addr: u64, len: u64) {
-        self.routines.rsp.order(&format!("z{},{addr:x},{len:x}", kind.0));
-    }
-
-    /// Calls an access routine with these arguments, of which the first is the address, continues from
-    /// each stop at the access, and returns the stops.
-    #[track_caller]
-    fn stops(&mut self, routine: &'static str, arguments: &[u64]) -> Vec<Stop> {
-        let pc = self.routines.at(routine);
-        let mut stops = Vec::new();
-        let mut stop = self.routines.call(pc, arguments);
-        while !self.routines.has_returned(&stop) {
-            assert_eq!(stop.pc(), pc, "{routine}: {}", stop.text);
-            // One for each of a handful of watchpoints; more never end.
-            assert!(stops.len() < 8, "{routine} does not get past {}", stop.text);
-            stops.push(stop);
-            stop = self.routines.rsp.resume("vCont;c");
-        }
-        stops
-    }
-
-    /// Whether a routine is stopped by the only watchpoint there is.
-    #[track_caller]
-    fn is_stopped(
-        &mut self,
-        routine: &'static str,
-        addr: u64,
-        (kind, range): (Kind, (u64, u64)),
-    ) -> bool {
-        let stops = self.stops(routine, &[addr]);
-        for stop in &stops {
-            assert_inside(stop, kind, range);
-        }
-        assert!(stops.len() < 2, "{routine} at {addr:#x} stopped twice: {stops:?}");
-        !stops.is_empty()
-    }
-
-    /// Watches a range and checks that of the accesses at its edges and across it exactly those stop that should.
-    #[track_caller]
-    fn check_edges(&mut self, kind: Kind, start: u64, len: u64, routines: &[(&'static str, u64)]) {
-        self.watch(kind, start, len);
-        for (routine, size) in routines {
-            let is_meant = match kind {
-                READ => routine.starts_with("load"),
-                WRITE => routine.starts_with("store"),
-                _ => true,
-            };
-            let places = [
-                (start - size, false),
-                (start - size + 1, true),
-                (start + len - 1, true),
-                (start + len, false),
-            ];
-            for (addr, is_inside) in places {
-                let found = self.is_stopped(routine, addr, (kind, (start, len)));
-                let wanted = is_meant && is_inside;
-                let what = format!("{} of {start:#x}, {len} bytes", kind.1);
-                assert_eq!(found, wanted, "{what}: {routine} at {addr:#x}");
-            }
-        }
-        self.unwatch(kind, start, len);
-    }
-
-    /// Sets watchpoints of 8 bytes, one after the other from behind the cell, until one is refused; how many there are then.
-    fn fill_registers(&mut self) -> u64 {
-        // The architecture has 16 at most.
-        (0..=16).take_while(|number| self.is_set(*number)).count() as u64
-    }
-
-    /// Whether the watchpoint with this number of [`Self::fill_registers`] is set, now or before.
-    fn is_set(&mut self, number: u64) -> bool {
-        let addr = self.cell + 0x800 + 8 * number;
-        self.routines.rsp.ask(&format!("Z2,{addr:x},8")) == "OK"
-    }
-
-    /// Removes what [`Self::fill_registers`] has set.
-    fn empty_registers(&mut self) {
-        for number in 0..16 {
-            self.unwatch(WRITE, self.cell + 0x800 + 8 * number, 8);
-        }
-    }
-}
-
-/// Fails unless the stop is of this kind and its address inside `start..start + len`.
-#[track_caller]
-fn assert_inside(stop: &Stop, kind: Kind, (start, len): (u64, u64)) {
-    let addr = stop.field(kind.1).unwrap_or_else(|| panic!("no {} in {}", kind.1, stop.text));
-    let addr = u64::from_str_radix(addr, 16).expect("digits");
-    assert!((start..start + len).contains(&addr), "{start:#x}, {len} bytes: {}", stop.text);
-}
 
 #[test]
 fn one_to_eight_bytes_aligned_or_not_stop_every_kind_of_access_that_touches_them() {
@@ -250,18 +111,6 @@ fn zeroed_blocks_exclusives_and_atomics_are_accesses_too() {
         }
         guest.unwatch(kind, range.0, range.1);
     }
-
-    // A stop before an exclusive store would make it fail each time: this one stops behind it.
-    let [add, store] =
-        ["add_exclusive_8", "add_exclusive_8_at"].map(|name| guest.routines.at(name));
-    let before = guest.routines.rsp.read_u64(cell);
-    guest.watch(WRITE, range.0, range.1);
-    let stop = guest.routines.call(add, &[cell]);
-    assert_eq!(stop.pc(), store + 4);
-    assert_inside(&stop, WRITE, range);
-    let stop = guest.routines.rsp.resume("vCont;c");
-    assert!(guest.routines.has_returned(&stop), "{}", stop.text);
-    assert_eq!(guest.routines.rsp.read_u64(cell), before + 1);
 }
 
 #[test]
@@ -283,6 +132,16 @@ fn watchpoints_that_share_bytes_or_touch_each_other_are_told_apart() {
     assert!(!guest.is_stopped("store_1", cell + 5, (WRITE, (cell, 4))));
     guest.unwatch(READ, cell + 2, 4);
     guest.unwatch(WRITE, cell, 4);
+
+    // The same bytes for the same accesses: each is reported once.
+    for second in [(WRITE, cell, 1), (ACCESS, cell, 4)] {
+        guest.watch(WRITE, cell, 4);
+        guest.watch(second.0, second.1, second.2);
+        let stops = guest.stops("store_4", &[cell]);
+        assert_eq!(stops.len(), 2, "{stops:?}");
+        guest.unwatch(WRITE, cell, 4);
+        guest.unwatch(second.0, second.1, second.2);
+    }
 
     // Neighbours: each for itself, and both where one access touches both.
     let [low, high] = [(cell, 8), (cell + 8, 8)];

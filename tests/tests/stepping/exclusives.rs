@@ -80,6 +80,28 @@ fn a_lock_that_somebody_has_is_a_step_onto_the_same_load() {
 }
 
 #[test]
+fn breakpoints_behind_a_region_do_not_change_where_its_step_ends() {
+    let mut bare = Bare::start("step_exclusive", &[]);
+    bare.run_to("spin_load_el1h");
+    let (load, cell) = (bare.address("spin_load_el1h"), bare.address("cell"));
+    // Somewhere here is the place that a branch back to the load leads to for the time being.
+    let behind: Vec<_> = (0..3).map(|n| bare.address("spin_end_el1h") + 4 * n).collect();
+    for addr in &behind {
+        bare.rsp.order(&format!("Z1,{addr:x},4"));
+    }
+    bare.rsp.write(cell, &1_u64.to_le_bytes());
+
+    let spins = [(); 3].map(|()| bare.step());
+
+    assert_eq!(spins, [load; 3]);
+    for addr in &behind {
+        bare.rsp.order(&format!("z1,{addr:x},4"));
+    }
+    bare.rsp.write(cell, &0_u64.to_le_bytes());
+    assert_eq!(bare.finish().console, Bare::free_run("step_exclusive", &[]));
+}
+
+#[test]
 fn a_breakpoint_on_the_load_is_lifted_for_the_region() {
     let mut bare = Bare::start("step_exclusive", &[]);
     let regions = ["plain_load_el1h", "kept_load_el1h", "spin_load_el1h"];

@@ -170,8 +170,7 @@ impl Breakpoints {
                 // It stays where it was, unless that page has been put to another use. A register
                 // would stop at what the address means elsewhere.
                 Resolution::OtherSpace if !is_lost => continue,
-                Resolution::OtherSpace => None,
-                Resolution::Unmapped => None,
+                Resolution::OtherSpace | Resolution::Unmapped => None,
             };
             let is_elsewhere = resolution == Resolution::OtherSpace;
             if new == old && old.is_some() {

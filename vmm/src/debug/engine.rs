@@ -104,16 +104,19 @@ impl Engine {
 
     /// Acts on what a vCPU has come to, before anybody hears of it.
     fn settle(&self, vcpu: &mut Vcpu, peers: &Peers, stop: Option<VcpuStop>) -> Steps {
+        let pc = vcpu.pc()?;
+        self.with_progress(vcpu.index(), |progress| {
+            progress.reported.take_if(|(at, _)| stop == step::DONE || stop.is_some() && *at != pc);
+        });
         match &stop {
             Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
                 if self.support.step && self.is_at_store_exclusive(vcpu)? =>
             {
                 return self.finish_store(vcpu, peers, *point, *addr);
             }
-            Some(VcpuStop::Trap(Trap::Step)) => self.with_progress(vcpu.index(), |progress| {
-                progress.reported = None;
-                progress.has_moved = true;
-            }),
+            Some(VcpuStop::Trap(Trap::Step)) => {
+                self.with_progress(vcpu.index(), |progress| progress.has_moved = true);
+            }
             _ => {}
         }
         Ok(stop)
@@ -155,6 +158,8 @@ impl Engine {
             match step::step(self, vcpu, peers)? {
                 Some(VcpuStop::Trap(Trap::Watchpoint(other, _))) if vcpu.pc()? == store => {
                     self.with_progress(vcpu.index(), |progress| progress.under_way.push(other));
+                    // It has spoiled this try.
+                    behind = None;
                     continue;
                 }
                 step::DONE => {}

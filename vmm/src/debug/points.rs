@@ -38,10 +38,9 @@ impl Except {
     fn rest_of(&self, point: Watchpoint) -> Option<Watchpoint> {
         let is_load = self.is_region && point.access == Access::Any;
         match (self.under_way.contains(&point), self.reported.contains(&point)) {
-            (true, _) => None,
-            (false, true) if is_load => Some(Watchpoint { access: Access::Write, ..point }),
-            (false, true) => None,
             (false, false) => Some(point),
+            (false, true) if is_load => Some(Watchpoint { access: Access::Write, ..point }),
+            _ => None,
         }
     }
 }
