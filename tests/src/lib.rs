@@ -8,8 +8,13 @@
 pub mod gdb;
 pub mod initramfs;
 pub mod minivmm;
+pub mod physical;
 pub mod rsp;
 pub mod shell;
+/// minivmm's own walker, for comparison with the CPU.
+#[path = "../../vmm/src/arch/stage1.rs"]
+#[allow(clippy::decimal_bitwise_operands, clippy::missing_errors_doc, reason = "as in its package")]
+pub mod stage1;
 pub mod transcript;
 
 use std::env;
@@ -17,6 +22,7 @@ use std::path::PathBuf;
 
 pub use gdb::Gdb;
 pub use minivmm::{Finished, Minivmm};
+pub use physical::Physical;
 pub use rsp::Rsp;
 pub use shell::Shell;
 

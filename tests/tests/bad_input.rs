@@ -1,11 +1,12 @@
 //! What the user got wrong, or the host lacks: one line that names it, and nothing is started.
 
+use std::env::temp_dir;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 
 use tests::{Finished, Minivmm, bare_guest, guest, scratch};
 
@@ -209,14 +210,14 @@ fn a_gdb_port_that_is_taken() {
 
 #[test]
 fn a_gdb_socket_that_is_taken() {
-    let path = scratch().join("socket");
-    // Left by a run of this test that was killed.
-    let _ = fs::remove_file(&path);
+    // Not among the logs: a socket's path has at most 107 bytes.
+    let path = temp_dir().join(format!("minivmm-taken-{}.sock", process::id()));
     let _taken = UnixListener::bind(&path).unwrap();
 
     let message = refused(&["--gdb", &format!("unix:{}", path.display())]);
 
     let expected = format!("--gdb unix:{}: Address already in use", path.display());
+    fs::remove_file(&path).unwrap();
     assert!(message.starts_with(&expected), "{message}");
 }
 

@@ -107,7 +107,7 @@ fn linux_finds_its_console_clock_and_the_hosts_cpu_features() {
     assert!(bootargs.starts_with(&format!("{cmdline} -- sh ")), "{bootargs}");
     for expected in [
         "earlycon: pl11 at MMIO 0x0000000009000000",
-        "printk: legacy console [ttyAMA0] enabled",
+        "console [ttyAMA0] enabled",
         "psci: PSCIv1.",
         "CPU features: detected: ",
         "random: crng init done",

@@ -1,81 +1,183 @@
 //! A guest's own BRK reaches the guest as if no debugger were there.
 
 use tests::shell::Shell;
-use tests::{Gdb, Minivmm, bare_guest, guest};
+use tests::{Gdb, Minivmm, Rsp, bare_symbol, guest};
 
-/// The guest `brk`, waiting for GDB.
-fn debug(gdb: &mut Gdb) -> Minivmm {
-    let port = Minivmm::free_port().to_string();
-    let minivmm = Minivmm::start_bare("brk", &["--gdb", &port]);
-    gdb.connect(format!(":{port}"));
-    minivmm
-}
+/// GDB's number of cpsr.
+const CPSR: u32 = 33;
 
-/// Lets the guest run to its end and returns what it printed.
-fn run_to_the_end(gdb: &mut Gdb, minivmm: Minivmm) -> String {
-    let said = gdb.run("continue");
-    assert!(said.contains("exited normally"), "{said}");
-    minivmm.finish().console
-}
+/// Bits of PSTATE, as SPSR has them.
+const NZCV: u64 = 0xf << 28;
+const DIT: u64 = 1 << 24;
+const UAO: u64 = 1 << 23;
+const PAN: u64 = 1 << 22;
+const SSBS: u64 = 1 << 12;
+const BTYPE: u64 = 3 << 10;
 
-/// What the guest prints for each BRK: PSTATE in the handler without NZCV, offset of the vector, ELR,
-/// SPSR, ESR, FAR, and NZCV in the handler.
+/// What the guest `brk` prints for each BRK: PSTATE in the handler without NZCV, offset of the vector,
+/// ELR, SPSR, ESR, FAR, and NZCV in the handler.
 const COLUMNS: usize = 7;
+const PSTATE: usize = 0;
+const VECTOR: usize = 1;
+const ELR: usize = 2;
+const SPSR: usize = 3;
+const ESR: usize = 4;
+const FAR: usize = 5;
+const FLAGS: usize = 6;
 
 fn column(console: &str, number: usize) -> Vec<u64> {
     let words = console.lines().map(|word| u64::from_str_radix(word, 16).expect("digits"));
     words.skip(number).step_by(COLUMNS).collect()
 }
 
-/// Checks that a guest under a debugger printed what it prints without one.
+/// The guest `brk`, waiting at its first instruction.
+fn debug() -> (Minivmm, Rsp) {
+    let port = Minivmm::free_port();
+    let minivmm = Minivmm::start_bare("brk", &["--gdb", &port.to_string()]);
+    minivmm.stderr.expect("gdb: ");
+    (minivmm, Rsp::connect(port))
+}
+
+/// Lets the guest run to its end and returns what it printed.
+#[track_caller]
+fn run_to_the_end(minivmm: Minivmm, mut rsp: Rsp) -> String {
+    assert_eq!(rsp.ask("vCont;c"), "W00;process:1");
+    minivmm.finish().console
+}
+
+/// Checks that a guest whose BRKs were delivered by the debug engine printed what it prints without
+/// one.
 #[track_caller]
 fn assert_same(debugged: &str, free: &str) {
-    for number in 0..COLUMNS - 1 {
-        assert_eq!(column(debugged, number), column(free, number), "{debugged}");
+    for number in [VECTOR, ELR, SPSR, ESR, FAR] {
+        let [debugged, free] = [debugged, free].map(|console| column(console, number));
+        assert!(debugged == free, "column {number}: {debugged:#x?}, expected {free:#x?}");
     }
-    // The architecture keeps NZCV, as SPSR has it; QEMU's CPUs clear it, so without a debugger the
-    // emulated host's guest sees zeros.
-    let nzcv: Vec<_> = column(debugged, 3).into_iter().map(|spsr| spsr & 0xf0000000).collect();
-    assert_eq!(column(debugged, 6), nzcv, "{debugged}");
+    let [pstate, nzcv] = [PSTATE, FLAGS].map(|number| column(debugged, number));
+    let found: Vec<_> = pstate.iter().zip(nzcv).map(|(pstate, nzcv)| pstate | nzcv).collect();
+    let wanted = handler_pstates(free);
+    assert!(found == wanted, "{found:#x?}, expected {wanted:#x?}");
+}
+
+/// PSTATE in the handler by the architecture: as the CPU has it without a debugger, except that NZCV and
+/// DIT are those of before, in SPSR. QEMU's CPUs clear them.
+fn handler_pstates(free: &str) -> Vec<u64> {
+    let rows = column(free, PSTATE).into_iter().zip(column(free, SPSR));
+    rows.map(|(pstate, spsr)| pstate & !(NZCV | DIT) | spsr & (NZCV | DIT)).collect()
 }
 
 #[test]
-fn a_bare_metal_guest_sees_the_same_brk_with_and_without_a_debugger() {
+fn a_guest_without_a_debugger_takes_brk_and_bkpt_as_this_file_expects() {
     let free = Minivmm::start_bare("brk", &[]).finish().console;
-    let mut gdb = Gdb::start(Some(&bare_guest("brk").with_extension("elf")));
 
-    assert_eq!(free.lines().count(), 5 * COLUMNS, "{free}");
-    assert_eq!(column(&free, 1), [0x200, 0x200, 0, 0x400, 0x400]);
-    assert_eq!(column(&free, 4), [0xf2000800, 0xf2000000, 0xf200ffff, 0xf2000123, 0xf2000124]);
-    assert_eq!(column(&free, 5), [0x5a5a5a5a; 5]);
+    // EL1h, EL1t, EL0 in AArch64, and where the CPU has it EL0 in AArch32.
+    let vectors = [
+        0x200, 0x200, 0, 0x400, 0x200, 0x200, 0x400, 0x200, 0x200, 0x200, 0x400, 0x200, 0x200, 0,
+        0x400, 0, 0x400, 0x600, 0x600, 0x600,
+    ];
+    let bug = 0xf2000800;
+    let esrs = [
+        bug, 0xf2000000, 0xf200ffff, 0xf2000123, bug, bug, 0xf2000123, bug, bug, bug, 0xf2000123,
+        bug, bug, 0xf200ffff, 0xf2000123, 0xf200ffff, 0xf2000123, 0xe2001234, 0xe2001234,
+        0xe2000056,
+    ];
+    let taken = column(&free, VECTOR);
+    assert!(matches!(taken.len(), 17 | 20), "{free}");
+    assert_eq!(taken, vectors[..taken.len()]);
+    // The last one is 16 bits long: on hardware IL (bit 25) is 0, on QEMU's CPUs 1.
+    let found = column(&free, ESR).into_iter().map(|esr| esr | 1 << 25);
+    assert!(found.eq(esrs[..taken.len()].iter().copied()), "{free}");
+    assert!(column(&free, FAR).iter().all(|far| *far == 0x5a5a5a5a), "{free}");
 
-    // Attached, and nothing set.
-    let minivmm = debug(&mut gdb);
-    assert_same(&run_to_the_end(&mut gdb, minivmm), &free);
-
-    // Software breakpoints before and behind. (On a BRK, GDB takes it for its own and skips it.)
-    let minivmm = debug(&mut gdb);
-    for (number, place) in (1..).zip(["before_el1h", "after_el1h", "after_el0"]) {
-        gdb.run(&format!("break *&{place}"));
-        let said = gdb.run("continue");
-        assert!(said.contains(&format!("Breakpoint {number}, ")), "{said}");
-        assert_eq!(gdb.place(), place);
+    // Where the CPU has these bits, there are BRKs with each set and clear, and the handler has PAN and
+    // SSBS from PSTATE or from SCTLR.
+    let (pstate, spsr) = (column(&free, PSTATE), column(&free, SPSR));
+    for (bit, set, clear) in [(PAN, 4, 5), (UAO, 7, 5), (DIT, 8, 5), (SSBS, 9, 5), (BTYPE, 14, 5)] {
+        if spsr.iter().any(|spsr| spsr & bit != 0) {
+            assert_eq!((spsr[set] & bit, spsr[clear] & bit), (bit, 0), "{bit:#x}: {free}");
+        }
     }
-    assert_same(&run_to_the_end(&mut gdb, minivmm), &free);
-    gdb.run("delete");
-
-    // Stepped over: the step ends in the vector, where the CPU would be.
-    let minivmm = debug(&mut gdb);
-    for (level, offset) in [("el1h", 0x200), ("el1t", 0), ("el0", 0x400)] {
-        gdb.run(&format!("hbreak *&before_{level}"));
-        gdb.run("continue");
-        let brk = gdb.value(&format!("&brk_{level}"));
-        let vector = gdb.value(&format!("(char *) &vectors + {offset:#x}"));
-        assert_eq!(gdb.steps(2), [brk, vector]);
-        assert_eq!(gdb.value("$cpsr & 0x3cf"), 0x3c5, "all masked, EL1h");
+    let has = |bit| spsr[15] & bit != 0;
+    for (bit, expected) in [(PAN, [0, PAN, PAN, PAN]), (SSBS, [0, 0, 0, SSBS])] {
+        if has(bit) {
+            assert_eq!([0, 4, 5, 15].map(|row| pstate[row] & bit), expected, "{bit:#x}: {free}");
+        }
     }
-    assert_same(&run_to_the_end(&mut gdb, minivmm), &free);
-    gdb.assert_no_complaint();
+    assert_eq!(pstate[10] & SSBS, if has(SSBS) { SSBS } else { 0 }, "{free}");
+    assert_eq!(pstate[9] & SSBS, 0, "{free}");
+}
+
+#[test]
+fn a_guest_takes_its_brk_the_same_with_a_debugger_that_has_something_set() {
+    let free = Minivmm::start_bare("brk", &[]).finish().console;
+
+    // Attached, and nothing set: the CPU's own doing.
+    let (minivmm, rsp) = debug();
+    assert_eq!(run_to_the_end(minivmm, rsp), free);
+
+    // Each kind of breakpoint and a watchpoint, somewhere else: minivmm delivers the BRKs.
+    let print = bare_symbol("brk", "print");
+    for kind in [0, 1] {
+        let (minivmm, mut rsp) = debug();
+        rsp.order(&format!("Z{kind},{print:x},4"));
+        assert_eq!(rsp.resume("vCont;c").pc(), print);
+        rsp.order(&format!("z{kind},{print:x},4"));
+        assert_same(&run_to_the_end(minivmm, rsp), &free);
+    }
+    let (minivmm, mut rsp) = debug();
+    rsp.order(&format!("Z2,{:x},8", bare_symbol("brk", "vectors") - 8));
+    assert_same(&run_to_the_end(minivmm, rsp), &free);
+}
+
+#[test]
+fn a_guest_takes_its_brk_the_same_where_the_debugger_has_a_breakpoint_on_it() {
+    let free = Minivmm::start_bare("brk", &[]).finish().console;
+    let places = ["bug", "planted", "largest", "user"].map(|symbol| bare_symbol("brk", symbol));
+    let vectors = bare_symbol("brk", "vectors");
+
+    let (minivmm, mut rsp) = debug();
+    for place in places {
+        rsp.order(&format!("Z0,{place:x},4"));
+    }
+    let print = bare_symbol("brk", "print");
+    rsp.order(&format!("Z0,{print:x},4"));
+    // Those in AArch64.
+    for row in 0..17 {
+        let stop = rsp.resume("vCont;c");
+        assert_eq!(stop.field("swbreak"), Some(""), "{row}: {}", stop.text);
+        assert!(places.contains(&stop.pc()), "{row}: {}", stop.text);
+        // The step over ours takes the guest's.
+        let stop = rsp.resume("vCont;s");
+        assert_eq!(stop.pc(), vectors + column(&free, VECTOR)[row], "{row}: {}", stop.text);
+    }
+    assert_eq!(rsp.resume("vCont;c").pc(), print);
+    for place in places.into_iter().chain([print]) {
+        rsp.order(&format!("z0,{place:x},4"));
+    }
+    assert_same(&run_to_the_end(minivmm, rsp), &free);
+}
+
+#[test]
+fn a_step_over_a_brk_of_the_guests_own_ends_in_the_vector_with_the_pstate_of_there() {
+    let free = Minivmm::start_bare("brk", &[]).finish().console;
+    let [leave, vectors] = ["leave", "vectors"].map(|symbol| bare_symbol("brk", symbol));
+
+    let (minivmm, mut rsp) = debug();
+    rsp.order(&format!("Z0,{leave:x},4"));
+    for (row, offset) in column(&free, VECTOR).into_iter().enumerate() {
+        assert_eq!(rsp.resume("vCont;c").pc(), leave, "{row}");
+        // ERET, for some NOP, and the BRK.
+        let mut stop = rsp.resume("vCont;s");
+        while stop.pc() != column(&free, ELR)[row] {
+            stop = rsp.resume("vCont;s");
+        }
+        stop = rsp.resume("vCont;s");
+        assert_eq!(stop.pc(), vectors + offset, "{row}: {}", stop.text);
+        let (pstate, wanted) = (rsp.register(CPSR), handler_pstates(&free)[row]);
+        assert!(pstate == wanted, "{row}: {pstate:#x}, expected {wanted:#x}");
+    }
+    rsp.order(&format!("z0,{leave:x},4"));
+    assert_same(&run_to_the_end(minivmm, rsp), &free);
 }
 
 /// Counts how often `cat` opens a file, by a kprobe, which is a BRK in the kernel.

@@ -77,101 +77,36 @@ fn a_planted_breakpoint_is_out_of_sight_and_survives_being_written_over() {
 }
 
 #[test]
-fn six_hardware_breakpoints_work_and_the_seventh_is_refused() {
+fn gdb_can_use_every_hardware_breakpoint_and_is_refused_more() {
     let (minivmm, mut gdb) = debug("count", &[]);
-
-    let places = ["&round", "&body", "(char *) &body + 4", "(char *) &body + 8", "&done", "&putx"];
-    for place in places {
-        gdb.run(&format!("hbreak *({place})"));
+    gdb.run("hbreak *&body");
+    gdb.run("hbreak *&done");
+    // Behind the end of the code. With these there are more than any CPU has (Arm ARM, ID_AA64DFR0_EL1.BRPs).
+    for number in 2..17 {
+        gdb.run(&format!("hbreak *((char *) &power_off + 4 * {number})"));
     }
-    for number in [1, 2, 3, 4, 1, 2, 3, 4] {
-        let said = gdb.run("continue");
-        assert!(said.contains(&format!("Breakpoint {number}, ")), "{said}");
-    }
-    gdb.assert_no_complaint();
 
-    gdb.run("hbreak *&power_off");
     let said = gdb.run("continue");
-    assert!(said.contains("Cannot insert hardware breakpoint"), "{said}");
-    assert!(said.contains("too many hardware breakpoints"), "{said}");
-    // GDB had stepped off the one it stood at before it missed a seventh register.
-    assert_eq!(gdb.place(), "body + 12");
 
-    gdb.run("delete 1 2 3 4 7");
-    for number in [5, 6] {
+    // GDB keeps the stub's message to itself and names those that did not fit.
+    let refused = said.split("Cannot insert hardware breakpoint ").nth(1);
+    let refused =
+        refused.and_then(|text| text.split('.').next()).and_then(|text| text.parse().ok());
+    let refused: usize = refused.unwrap_or_else(|| panic!("none refused: {said}"));
+    let have = refused - 1;
+    assert!((2..=16).contains(&have), "{said}");
+
+    // As many as there are work.
+    gdb.run(&format!("delete {}-17", have + 1));
+    for _ in 0..3 {
         let said = gdb.run("continue");
-        assert!(said.contains(&format!("Breakpoint {number}, ")), "{said}");
+        assert!(said.contains("Breakpoint 1, body"), "{said}");
     }
+    gdb.run("delete 1");
+    let said = gdb.run("continue");
+    assert!(said.contains("Breakpoint 2, done"), "{said}");
     run_to_the_end(&mut gdb);
     assert_eq!(minivmm.finish().console, "000000000000000a\n");
-}
-
-/// The accesses of the guest `watch`, in its order: label, bytes, offset.
-const ACCESSES: [(&str, u64, u64); 14] = [
-    ("read_1_4", 1, 4),
-    ("read_2_4", 2, 4),
-    ("read_4_4", 4, 4),
-    ("read_8_0", 8, 0),
-    ("read_16_0", 16, 0),
-    ("read_1_9", 1, 9),
-    ("read_4_6", 4, 6),
-    ("write_1_4", 1, 4),
-    ("write_2_4", 2, 4),
-    ("write_4_4", 4, 4),
-    ("write_8_0", 8, 0),
-    ("write_16_0", 16, 0),
-    ("write_1_9", 1, 9),
-    ("write_4_6", 4, 6),
-];
-
-#[test]
-fn watchpoints_stop_at_the_accesses_they_are_for_and_at_no_others() {
-    let (minivmm, mut gdb) = debug("watch", &[]);
-    gdb.run("hbreak *&again");
-    gdb.run("continue");
-    let cell = gdb.value("&cell");
-    // Each length aligned, then unaligned, then across 8 bytes.
-    let ranges = [(4, 1), (4, 2), (4, 4), (0, 8), (0, 16), (5, 1), (5, 2), (3, 4), (6, 4), (1, 8)];
-    let kinds = ["watch", "rwatch", "awatch"];
-    for (number, (offset, len)) in ranges.into_iter().enumerate() {
-        // Every kind for one byte and across 8 bytes, else one after the other.
-        let is_full = matches!((offset, len), (4, 1) | (6, 4));
-        let chosen = if is_full { kinds.to_vec() } else { vec![kinds[number % 3]] };
-        for command in chosen {
-            let wanted: Vec<_> = ACCESSES
-                .into_iter()
-                .filter(|(_, bytes, at)| *at < offset + len && offset < at + bytes)
-                .map(|(label, ..)| label)
-                .filter(|label| command != "watch" || label.starts_with("write"))
-                .filter(|label| command != "rwatch" || label.starts_with("read"))
-                .collect();
-
-            gdb.run(&format!("{command} *(unsigned char (*)[{len}]) {:#x}", cell + offset));
-            let mut stopped_at = Vec::new();
-            loop {
-                gdb.run("set debug remote 1");
-                let said = gdb.run("continue");
-                gdb.run("set debug remote 0");
-                if gdb.place() == "again" {
-                    break;
-                }
-                // GDB steps over the access, then reports it.
-                let addr = said.split(&format!(";{command}:")).nth(1);
-                let addr = addr.unwrap_or_else(|| panic!("no {command}: in\n{said}"));
-                let addr = addr.split(';').next().expect("digits");
-                let addr = u64::from_str_radix(addr, 16).expect("digits");
-                assert!((cell + offset..cell + offset + len).contains(&addr), "{said}");
-                gdb.run("p $pc -= 4");
-                let place = gdb.place();
-                gdb.run("p $pc += 4");
-                stopped_at.push(place);
-            }
-            assert_eq!(stopped_at, wanted, "{command} at {offset}, {len} bytes");
-            gdb.run("delete $bpnum");
-        }
-    }
-    gdb.assert_no_complaint();
-    end(minivmm, &mut gdb);
 }
 
 #[test]

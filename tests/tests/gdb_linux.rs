@@ -30,9 +30,9 @@ fn a_session_leads_from_the_first_instruction_to_the_shell() {
     let said = gdb.run("hbreak start_kernel");
     assert!(said.starts_with("Hardware assisted breakpoint 1 at "), "{said}");
     let said = gdb.run("continue");
-    assert!(said.contains("hit Breakpoint 1.1, "), "{said}");
+    assert!(said.contains("hit Breakpoint 1"), "{said}");
     let said = gdb.run("bt");
-    assert!(said.starts_with("#0  ") && said.contains(" in start_kernel ()"), "{said}");
+    assert!(said.starts_with("#0  ") && said.contains("start_kernel ()"), "{said}");
 
     let before = gdb.value("$pc");
     let vectors = gdb.value("&vectors");
@@ -42,9 +42,9 @@ fn a_session_leads_from_the_first_instruction_to_the_shell() {
     assert!(from.zip(&steps).all(|(from, to)| from != *to), "{steps:x?}");
     assert!(steps.iter().all(|pc| !(vectors..vectors + 0x800).contains(pc)), "{steps:x?}");
 
-    // GDB takes two places for this one: the symbol and the end of the prologue.
-    gdb.run("break kernel_init");
-    for _ in 0..2 {
+    // GDB takes two places for this one in some kernels: the symbol and the end of the prologue.
+    let said = gdb.run("break kernel_init");
+    for _ in 0..if said.contains("(2 locations)") { 2 } else { 1 } {
         let said = gdb.run("continue");
         assert!(said.contains("hit Breakpoint 2") && said.contains("kernel_init ("), "{said}");
     }
@@ -140,7 +140,10 @@ fn gdb_comes_to_a_running_guest_and_goes_and_dies_without_harm() {
     // Not among the logs: a socket's path has at most 107 bytes.
     let socket = temp_dir().join(format!("minivmm-test-{}.sock", process::id()));
     let address = format!("unix:{}", socket.display());
-    let mut shell = Shell::boot(&kernel(), &["--cpus", "2", "--gdb", &address, "--gdb-nowait"]);
+    // The guest's clock goes on while it is stopped, and where GDB is slow that is long enough for RCU.
+    let cmdline = "console=ttyAMA0 quiet panic=-1 nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
+    let more = ["--cpus", "2", "--gdb", &address, "--gdb-nowait"];
+    let mut shell = Shell::boot_with(cmdline, &kernel(), &more);
     let mut gdb = Gdb::start(Some(&vmlinux()));
 
     gdb.connect(socket.display());

@@ -106,40 +106,107 @@ mod tests {
 
     #[test]
     fn each_origin_has_its_vector() {
-        for (pstate, offset) in [(0x5, 0x200), (0x4, 0x000), (0x0, 0x400), (0x10, 0x600)] {
+        for (pstate, offset) in
+            [(0x5, 0x200), (0x4, 0x000), (0x0, 0x400), (0x10, 0x600), (0x30, 0x600)]
+        {
             assert_eq!(take(&before(pstate), Esr(0xf200_0000), 0).pc, VBAR + offset);
         }
     }
 
+    /// PSTATE.UAO.
+    const UAO: u64 = 1 << 23;
+    /// PSTATE.IL.
+    const IL: u64 = 1 << 20;
+
     #[test]
-    fn spsr_keeps_every_bit_and_pstate_only_what_the_architecture_keeps() {
-        // N, DIT, UAO, PAN, SS, IL, SSBS, BTYPE, D and EL1h.
-        let all = 0x8000_0000
-            | pstate::DIT
-            | 1 << 23
-            | pstate::PAN
-            | pstate::SS
-            | 1 << 20
-            | pstate::SSBS
-            | pstate::BTYPE
-            | pstate::D
-            | pstate::M_EL1H;
+    fn spsr_gets_every_bit_and_pstate_what_the_architecture_keeps_of_it() {
+        // Each bit of PSTATE on its own, at each origin, and whether it outlives the exception.
+        let bits = [
+            (1 << 31, true), // N
+            (1 << 30, true), // Z
+            (1 << 29, true), // C
+            (1 << 28, true), // V
+            (pstate::TCO, false),
+            (pstate::DIT, true),
+            (UAO, false),
+            (pstate::PAN, true),
+            (pstate::SS, false),
+            (IL, false),
+            (pstate::ALLINT, false),
+            (pstate::SSBS, false),
+            (1 << 11, false), // BTYPE
+            (1 << 10, false),
+            // These are set whatever they were.
+            (pstate::D, false),
+            (pstate::A, false),
+            (pstate::I, false),
+            (pstate::F, false),
+        ];
+        for origin in [0x0, 0x4, 0x5] {
+            for (bit, is_kept) in bits {
+                let taken = take(&before(origin | bit), Esr(0xf200_0000), 0);
 
-        let taken = take(&before(all), Esr(0xf200_0000), 0);
+                assert_eq!(taken.spsr, origin | bit, "{bit:#x} at {origin:#x}");
+                let kept = if is_kept { bit } else { 0 };
+                assert_eq!(taken.pstate.0, 0x3c5 | kept, "{bit:#x} at {origin:#x}");
+            }
+        }
+    }
 
-        assert_eq!(taken.spsr, all);
-        let kept = 0x8000_0000 | pstate::DIT | pstate::PAN;
-        assert_eq!(taken.pstate.0, kept | pstate::D | pstate::AIF | pstate::M_EL1H);
+    #[test]
+    fn aarch32_saves_its_own_bits_and_leaves_none_but_flags_dit_and_pan() {
+        // Q, GE, IT and E besides NZCV, in User mode.
+        let aarch32 = 0xf000_0000 | 1 << 27 | 0xf << 16 | 0x600_fc00 | 1 << 9 | 0x30;
+        let taken = take(&before(aarch32 | pstate::DIT | pstate::PAN), Esr(0xe000_0000), 0);
+
+        assert_eq!(taken.spsr, aarch32 | pstate::DIT | pstate::PAN);
+        assert_eq!(taken.pstate.0, 0xf000_03c5 | pstate::DIT | pstate::PAN);
+        assert_eq!((taken.pc, taken.esr), (VBAR + 0x600, 0xe000_0000));
     }
 
     #[test]
     fn sctlr_and_features_set_pan_ssbs_tco_and_allint() {
-        let no_span = Before { sctlr: SCTLR_DSSBS, mte: true, nmi: true, ..before(0x5) };
-        let to = take(&no_span, Esr(0xf200_0000), 0).pstate.0;
-        assert_eq!(to, 0x3c5 | pstate::PAN | pstate::SSBS | pstate::TCO | pstate::ALLINT);
+        let rows = [
+            // SCTLR, MTE, NMI, PSTATE besides 0x3c5.
+            (SCTLR_SPAN, false, false, 0),
+            (0, false, false, pstate::PAN),
+            (SCTLR_SPAN | SCTLR_DSSBS, false, false, pstate::SSBS),
+            (SCTLR_SPAN, true, false, pstate::TCO),
+            (SCTLR_SPAN, false, true, pstate::ALLINT),
+            (SCTLR_SPAN | SCTLR_SPINTMASK, false, true, 0),
+            (SCTLR_SPAN | SCTLR_SPINTMASK, false, false, 0),
+            (SCTLR_DSSBS, true, true, pstate::PAN | pstate::SSBS | pstate::TCO | pstate::ALLINT),
+        ];
+        for (sctlr, mte, nmi, wanted) in rows {
+            for origin in [0x0, 0x4, 0x5, 0x10] {
+                let state = Before { sctlr, mte, nmi, ..before(origin) };
+                let to = take(&state, Esr(0xf200_0000), 0).pstate.0;
+                assert_eq!(to, 0x3c5 | wanted, "SCTLR {sctlr:#x}, MTE {mte}, NMI {nmi}");
+            }
+        }
+    }
 
-        let spintmask = Before { sctlr: SCTLR | SCTLR_SPINTMASK, nmi: true, ..before(0x5) };
-        assert_eq!(take(&spintmask, Esr(0xf200_0000), 0).pstate.0, 0x3c5);
+    #[test]
+    fn classes_tell_whether_the_level_was_the_same() {
+        // KVM's syndrome, and ESR_EL1 taken from EL0 and from EL1.
+        for (hsr, from_el0, from_el1) in [
+            (0xc200_0022, 0xc200_0022, 0xc600_0022), // hardware breakpoint
+            (0xca00_0022, 0xca00_0022, 0xce00_0022), // software step
+            (0xd200_0062, 0xd200_0062, 0xd600_0062), // watchpoint
+            (0xf200_0123, 0xf200_0123, 0xf200_0123), // BRK
+        ] {
+            assert_eq!(take(&before(0x0), Esr(hsr), 0).esr, from_el0);
+            assert_eq!(take(&before(0x4), Esr(hsr), 0).esr, from_el1);
+            assert_eq!(take(&before(0x5), Esr(hsr), 0).esr, from_el1);
+        }
+    }
+
+    #[test]
+    fn only_a_watchpoint_touches_far() {
+        for hsr in [0xc200_0022, 0xca00_0022, 0xe000_0000, 0xf200_0000] {
+            assert_eq!(take(&before(0x5), Esr(hsr), 0xbad).far, None);
+        }
+        assert_eq!(take(&before(0x5), Esr(0xd200_0022), 0x1234).far, Some(0x1234));
     }
 
     #[test]

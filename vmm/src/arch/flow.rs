@@ -57,12 +57,15 @@ fn a64(pc: u64, word: u32) -> Flow {
         _ if word & 0x7e00_0000 == 0x3400_0000 => to(signed(bits(word, 23, 5), 19)),
         // TBZ and TBNZ.
         _ if word & 0x7e00_0000 == 0x3600_0000 => to(signed(bits(word, 18, 5), 14)),
-        // CB<cc>, FEAT_CMPBR.
+        // CB<cc>, FEAT_CMPBR; RETAASPPC and RETABSPPC.
         _ if word & 0x7e00_0000 == 0x7400_0000 => Flow::Opaque,
+        _ if word & 0xff00_0000 == 0x5500_0000 => Flow::Opaque,
         // WFE, WFI, and their relatives with a timeout.
         0xd503_205f | 0xd503_207f => Flow::Opaque,
         // Hints and barriers, CLREX among them.
         _ if word & 0xffff_f01f == 0xd503_201f || word & 0xffff_f01f == 0xd503_301f => Flow::Next,
+        // MRS, of anything but the masks that a step changes.
+        _ if word & 0xfff0_0000 == 0xd530_0000 && word & 0xffff_ffe0 != 0xd53b_4220 => Flow::Next,
         // Exceptions, system registers, branches to a register.
         _ if word & 0xfc00_0000 == 0xd400_0000 => Flow::Opaque,
         // UDF.

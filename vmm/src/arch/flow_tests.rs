@@ -30,6 +30,8 @@ fn a64_instructions_go_where_the_assembler_says() {
         (0xd420_0000, Flow::Opaque),         // brk #0
         (0xd503_205f, Flow::Opaque),         // wfe
         (0xd51b_4220, Flow::Opaque),         // msr daif, x0
+        (0xd53b_4220, Flow::Opaque),         // mrs x0, daif
+        (0xd53b_d040, Flow::Next),           // mrs x0, tpidr_el0
         (0x0000_0000, Flow::Opaque),         // udf #0
         (0xd503_201f, Flow::Next),           // nop
         (0xd503_305f, Flow::Next),           // clrex (#0)

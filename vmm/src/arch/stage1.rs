@@ -15,7 +15,7 @@ pub struct Regime {
     pub ttbr0: u64,
     /// TTBR1_EL1.
     pub ttbr1: u64,
-    /// ID_AA64MMFR0_EL1, for PARange.
+    /// ID_AA64MMFR0_EL1, for PARange and FEAT_LPA2 (TGran4, TGran16).
     pub mmfr0: u64,
     /// ID_AA64MMFR2_EL1, for FEAT_LVA (VARange) and FEAT_TTST (ST).
     pub mmfr2: u64,
@@ -61,7 +61,7 @@ pub enum Unmapped {
     BadTcr,
     /// Invalid descriptor at this level.
     Invalid(i8),
-    /// Descriptor at this level points outside the output address size.
+    /// Descriptor at this level, or TTBR (level 0), points outside the output address size.
     AddressSize(i8),
     /// Table at this level does not lie in guest memory.
     TableOutsideMemory(i8),
@@ -85,6 +85,7 @@ impl fmt::Display for Unmapped {
 /// SCTLR_EL1.M: stage 1 translates.
 pub const SCTLR_M: u64 = 1 << 0;
 const SCTLR_EE: u64 = 1 << 25;
+const TCR_DS: u64 = 1 << 59;
 const DESC_VALID: u64 = 1 << 0;
 const DESC_TABLE: u64 = 1 << 1;
 /// Last level of every walk.
@@ -108,18 +109,29 @@ enum Granule {
     K64 = 16,
 }
 
+/// Where descriptors have bits 51:48 of an output address (D8.3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Nowhere: 48 bits are all.
+    Bits48,
+    /// FEAT_LPA, 64K granule: in 15:12.
+    Lpa,
+    /// FEAT_LPA2, TCR.DS: 51:50 in 9:8, the others in place.
+    Lpa2,
+}
+
 /// One half of the address space: TTBR0's or TTBR1's, decoded from TCR (Arm ARM D24.2.215).
 struct Half {
     table: u64,
     size_offset: u32,
     granule: Granule,
-    top_byte_ignored: bool,
+    format: Format,
     walks_disabled: bool,
 }
 
 impl Half {
     fn of(va: u64, regime: &Regime) -> Result<Self, Unmapped> {
-        let upper = va & 1 << 55 != 0;
+        let upper = is_upper(va);
         let tcr = regime.tcr;
         // TG0 and TG1 encode the granules differently.
         let granule = match (upper, bits(tcr, 15, 14), bits(tcr, 31, 30)) {
@@ -132,9 +144,71 @@ impl Half {
             table: if upper { regime.ttbr1 } else { regime.ttbr0 },
             size_offset: if upper { bits(tcr, 21, 16) } else { bits(tcr, 5, 0) } as u32,
             granule,
-            top_byte_ignored: tcr & 1 << (37 + u32::from(upper)) != 0,
+            format: format(granule, regime),
             walks_disabled: tcr & 1 << if upper { 23 } else { 7 } != 0,
         })
+    }
+
+    /// Whether a block descriptor exists at `level` (D8.3.1).
+    fn has_blocks(&self, level: i8) -> bool {
+        match (self.granule, level) {
+            (_, 2) | (Granule::K4, 1) => true,
+            (Granule::K4, 0) | (Granule::K16, 1) => self.format == Format::Lpa2,
+            (Granule::K64, 1) => self.format == Format::Lpa,
+            _ => false,
+        }
+    }
+
+    /// Address that a descriptor holds, of a table or a page; a block has RES0 bits below its own.
+    fn address(&self, desc: u64) -> u64 {
+        let page = self.granule as u32;
+        match self.format {
+            Format::Bits48 => align_down(bits(desc, 47, 0), page),
+            Format::Lpa => align_down(bits(desc, 47, 0), page) | bits(desc, 15, 12) << 48,
+            Format::Lpa2 => align_down(bits(desc, 49, 0), page) | bits(desc, 9, 8) << 50,
+        }
+    }
+
+    /// Address of the first table, which has `1 << index_bits` descriptors.
+    fn first_table(&self, index_bits: u32, output_bits: u32) -> u64 {
+        let size = index_bits + 3;
+        let is_wide = match self.format {
+            Format::Bits48 => false,
+            Format::Lpa => output_bits > 48,
+            Format::Lpa2 => true,
+        };
+        if is_wide {
+            // Aligned to 64 bytes at least; TTBR[5:2] holds address bits 51:48.
+            align_down(bits(self.table, 47, 0), size.max(6)) | bits(self.table, 5, 2) << 48
+        } else {
+            align_down(bits(self.table, 47, 0), size)
+        }
+    }
+}
+
+/// Whether `va` belongs to TTBR1, whatever is in its top byte.
+fn is_upper(va: u64) -> bool {
+    va & 1 << 55 != 0
+}
+
+/// TCR.TBIn (D8.9), which counts with the MMU off as well.
+fn is_top_byte_ignored(va: u64, tcr: u64) -> bool {
+    tcr & 1 << (37 + u32::from(is_upper(va))) != 0
+}
+
+fn format(granule: Granule, regime: &Regime) -> Format {
+    // What the CPU does not implement, TCR does not select. TGran4 is signed.
+    let has_lpa2 = match granule {
+        Granule::K4 => (1..8).contains(&bits(regime.mmfr0, 31, 28)),
+        Granule::K16 => bits(regime.mmfr0, 23, 20) >= 2,
+        Granule::K64 => false,
+    };
+    if has_lpa2 && regime.tcr & TCR_DS != 0 {
+        Format::Lpa2
+    } else if granule == Granule::K64 && implemented_bits(regime) == 52 {
+        Format::Lpa
+    } else {
+        Format::Bits48
     }
 }
 
@@ -151,6 +225,11 @@ fn physical_bits(encoding: u64) -> u32 {
     }
 }
 
+/// Bits of a physical address that the CPU has.
+fn implemented_bits(regime: &Regime) -> u32 {
+    physical_bits(bits(regime.mmfr0, 3, 0))
+}
+
 /// Translates `va`. `read` returns the 64-bit little-endian word at an IPA, or `None` where there
 /// is no guest memory; it is called at most five times.
 pub fn translate(
@@ -158,10 +237,12 @@ pub fn translate(
     regime: &Regime,
     mut read: impl FnMut(u64) -> Option<u64>,
 ) -> Result<Mapping, Unmapped> {
+    let top_byte_ignored = is_top_byte_ignored(va, regime.tcr);
     if regime.sctlr & SCTLR_M == 0 {
         // Stage 1 off: a flat map (D8.2.10), as wide as the physical address.
-        return match va >> physical_bits(bits(regime.mmfr0, 3, 0)) {
-            0 => Ok(Mapping { ipa: va, rest: 0x1000 - (va & 0xfff) }),
+        let ipa = if top_byte_ignored { bits(va, 55, 0) } else { va };
+        return match ipa >> implemented_bits(regime) {
+            0 => Ok(Mapping { ipa, rest: 0x1000 - (ipa & 0xfff) }),
             _ => Err(Unmapped::AddressSize(0)),
         };
     }
@@ -169,71 +250,54 @@ pub fn translate(
     if half.walks_disabled {
         return Err(Unmapped::WalkDisabled);
     }
-    let page = half.granule as u32;
-    let ds = regime.tcr & 1 << 59 != 0 && half.granule != Granule::K64;
-    let input_bits = input_size(&half, regime, ds)?;
-    check_canonical(va, input_bits, half.top_byte_ignored)?;
+    let input_bits = input_size(&half, regime)?;
+    check_canonical(va, input_bits, top_byte_ignored)?;
 
-    let wide = ds || half.granule == Granule::K64;
-    let output_bits = {
-        let asked = physical_bits(bits(regime.tcr, 34, 32));
-        let size = asked.min(physical_bits(bits(regime.mmfr0, 3, 0)));
-        if wide { size } else { size.min(48) }
-    };
+    let output_bits = physical_bits(bits(regime.tcr, 34, 32))
+        .min(implemented_bits(regime))
+        .min(if half.format == Format::Bits48 { 48 } else { 52 });
+    let page = half.granule as u32;
     let stride = page - 3;
     let mut level = LEAF + 1 - (input_bits - page).div_ceil(stride) as i8;
     // Lowest VA bit that a level resolves.
     let shift = |level: i8| page + stride * u32::from((LEAF - level).unsigned_abs());
 
-    let index_bits = input_bits - shift(level);
-    let mut table = align_down(bits(half.table, 47, 0), (index_bits + 3).max(4));
-    if output_bits > 48 {
-        // 52-bit tables are 64-byte aligned; TTBR[5:2] holds address bits 51:48.
-        table = align_down(table, 6) | bits(half.table, 5, 2) << 48;
+    let mut table = half.first_table(input_bits - shift(level), output_bits);
+    if table >> output_bits != 0 {
+        // What the CPU reports for a TTBR, whatever the level of its table.
+        return Err(Unmapped::AddressSize(0));
     }
     let mut index = bits(va, input_bits - 1, shift(level));
     loop {
-        if table >> output_bits != 0 {
-            return Err(Unmapped::AddressSize(level));
-        }
         let word = read(table + index * 8).ok_or(Unmapped::TableOutsideMemory(level))?;
         let desc = if regime.sctlr & SCTLR_EE != 0 { word.swap_bytes() } else { word };
-        if desc & DESC_VALID == 0 {
-            return Err(Unmapped::Invalid(level));
-        }
-        let mut next = align_down(bits(desc, 47, 0), page);
-        if half.granule == Granule::K64 && output_bits > 48 {
-            next |= bits(desc, 15, 12) << 48;
-        } else if ds {
-            next = align_down(bits(desc, 49, 0), page) | bits(desc, 9, 8) << 50;
-        }
-        let is_table = desc & DESC_TABLE != 0;
-        if level < LEAF && is_table {
-            table = next;
-            index = bits(va, shift(level) - 1, shift(level + 1));
-            level += 1;
-            continue;
-        }
-        let leaf_allowed = if level == LEAF { is_table } else { block(half.granule, level, wide) };
-        if !leaf_allowed {
-            return Err(Unmapped::Invalid(level));
-        }
+        // A page looks like a table (D8.3).
+        let is_leaf = match (desc & DESC_VALID != 0, desc & DESC_TABLE != 0) {
+            (true, true) => level == LEAF,
+            (true, false) if half.has_blocks(level) => true,
+            _ => return Err(Unmapped::Invalid(level)),
+        };
+        let address = half.address(desc);
         let offset = bits(va, shift(level) - 1, 0);
-        // The low output bits of a block are RES0, bits 51:48 of one with 64 KiB pages aside.
-        let ipa = align_down(next, shift(level)) | offset;
-        if ipa >> output_bits != 0 {
+        let next = if is_leaf { align_down(address, shift(level)) | offset } else { address };
+        if next >> output_bits != 0 {
             return Err(Unmapped::AddressSize(level));
         }
-        return Ok(Mapping { ipa, rest: (1 << shift(level)) - offset });
+        if is_leaf {
+            return Ok(Mapping { ipa: next, rest: (1 << shift(level)) - offset });
+        }
+        table = next;
+        index = bits(va, shift(level) - 1, shift(level + 1));
+        level += 1;
     }
 }
 
 /// Bits of a virtual address in this half: 64 - TnSZ, inside its limits (D8.2.4).
-fn input_size(half: &Half, regime: &Regime, ds: bool) -> Result<u32, Unmapped> {
+fn input_size(half: &Half, regime: &Regime) -> Result<u32, Unmapped> {
     let is_64k = half.granule == Granule::K64;
     let lva = bits(regime.mmfr2, 19, 16) != 0;
     let small_tables = bits(regime.mmfr2, 31, 28) != 0;
-    let min = if ds || (is_64k && lva) { 12 } else { 16 };
+    let min = if half.format == Format::Lpa2 || (is_64k && lva) { 12 } else { 16 };
     let max = match (small_tables, is_64k) {
         (false, _) => 39,
         (true, false) => 48,
@@ -251,17 +315,8 @@ fn check_canonical(va: u64, input_bits: u32, top_byte_ignored: bool) -> Result<(
     let top = if top_byte_ignored { 55 } else { 63 };
     let found = bits(va, top, input_bits);
     let ones = bits(u64::MAX, top, input_bits);
-    let expected = if va & 1 << 55 != 0 { ones } else { 0 };
+    let expected = if is_upper(va) { ones } else { 0 };
     if found == expected { Ok(()) } else { Err(Unmapped::NotCanonical) }
-}
-
-/// Whether a block descriptor exists at `level` (D8.3.1).
-fn block(granule: Granule, level: i8, wide: bool) -> bool {
-    match (granule, level) {
-        (_, 2) | (Granule::K4, 1) => true,
-        (Granule::K4, 0) | (Granule::K16 | Granule::K64, 1) => wide,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

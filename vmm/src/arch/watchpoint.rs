@@ -64,7 +64,7 @@ impl Watchpoint {
 
     /// The register pairs that watch exactly these bytes: aligned powers of two from 16 bytes on by
     /// MASK, the rest by BAS, which reaches the bytes of one doubleword.
-    pub fn pairs(&self) -> impl Iterator<Item = Pair> {
+    pub fn pairs(self) -> impl Iterator<Item = Pair> {
         let control = ENABLE | EL1_EL0 | (self.access as u64) << LSC_SHIFT;
         let mut next = self.addr;
         let mut left = self.len;

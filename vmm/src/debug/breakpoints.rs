@@ -44,7 +44,7 @@ enum Place {
     Memory(u64),
     /// A debug register.
     Register,
-    /// Nothing: neither was to be had when it lost its place.
+    /// Nothing: it lost its place, and there was no register, or would have been wrong.
     Nowhere,
 }
 
@@ -75,6 +75,12 @@ impl Breakpoints {
     /// Whether there is one at this virtual address.
     pub fn contains(&self, va: u64) -> bool {
         self.by_va.contains_key(&va)
+    }
+
+    /// Whether one that lives in memory belongs to this virtual address of this space.
+    pub fn belongs(&self, va: u64, space: AddressSpace) -> bool {
+        let breakpoint = self.by_va.get(&va);
+        breakpoint.is_some_and(|it| matches!(it.place, Place::Memory(_)) && it.space == space)
     }
 
     /// Whether there are none.
@@ -148,22 +154,27 @@ impl Breakpoints {
         let overwritten: Vec<u64> =
             self.planted.keys().copied().filter(|ipa| !has_brk(*ipa, text)).collect();
         let mut by_va = std::mem::take(&mut self.by_va);
+        let mut homeless = Vec::new();
         for (va, breakpoint) in &mut by_va {
             let old = match breakpoint.place {
                 Place::Memory(ipa) => Some(ipa),
                 Place::Register | Place::Nowhere => None,
             };
             let is_lost = old.is_some_and(|ipa| overwritten.binary_search(&ipa).is_ok());
-            let new = match resolve(*va, breakpoint.space) {
+            let resolution = resolve(*va, breakpoint.space);
+            let new = match resolution {
                 Resolution::At(ipa, space) => {
                     breakpoint.space = space;
                     Some(ipa)
                 }
-                // It stays where it was, unless that page has been put to another use.
+                // It stays where it was, unless that page has been put to another use. A register
+                // would stop at what the address means elsewhere.
                 Resolution::OtherSpace if !is_lost => continue,
-                Resolution::OtherSpace | Resolution::Unmapped => None,
+                Resolution::OtherSpace => None,
+                Resolution::Unmapped => None,
             };
-            if new == old {
+            let is_elsewhere = resolution == Resolution::OtherSpace;
+            if new == old && old.is_some() {
                 continue;
             }
             // Should the guest have copied the page, BRK and all, then this is what was copied.
@@ -180,9 +191,15 @@ impl Breakpoints {
                 _ if breakpoint.place == Place::Register => Place::Register,
                 _ => Place::Nowhere,
             };
+            if breakpoint.place == Place::Nowhere && !is_elsewhere {
+                homeless.push(*va);
+            }
         }
-        let homeless = by_va.values_mut().filter(|breakpoint| breakpoint.place == Place::Nowhere);
-        homeless.take(free).for_each(|breakpoint| breakpoint.place = Place::Register);
+        for va in homeless.into_iter().take(free) {
+            if let Some(breakpoint) = by_va.get_mut(&va) {
+                breakpoint.place = Place::Register;
+            }
+        }
         self.by_va = by_va;
         for ipa in overwritten {
             if !has_brk(ipa, text) {

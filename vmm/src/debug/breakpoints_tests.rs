@@ -223,7 +223,14 @@ fn a_page_put_to_another_use_is_left_alone() {
     assert!(ram.write(0x1008, b"data"));
     follow(&mut points, 1, Resolution::OtherSpace, &ram);
     assert_eq!(ram.at(0x1008), *b"data");
+    assert_eq!(points.in_registers().count(), 0);
+    assert!(points.contains(8) && !points.belongs(8, SPACE));
+
+    // Back, and not mapped; then mapped.
+    follow(&mut points, 1, Resolution::Unmapped, &ram);
     assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
+    follow(&mut points, 0, Resolution::At(0x1010, SPACE), &ram);
+    assert!(points.belongs(8, SPACE) && !points.belongs(8, AddressSpace(None)));
     points.remove(8, &ram);
     assert_eq!(ram.at(0x1008), *b"data");
 }

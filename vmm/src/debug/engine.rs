@@ -30,9 +30,9 @@ pub struct Engine {
 struct Progress {
     /// PC, and the watchpoints that were reported there: the instruction has to get past them.
     reported: Option<(u64, Vec<Watchpoint>)>,
-    /// A watchpoint whose access is under way, by more than one instruction.
-    under_way: Option<Watchpoint>,
-    /// It has executed something since the debugger resumed it.
+    /// Watchpoints whose access is under way, by more than one instruction.
+    under_way: Vec<Watchpoint>,
+    /// It has executed something since the debugger last heard of it.
     has_moved: bool,
 }
 
@@ -64,9 +64,10 @@ impl Engine {
         self.support.step
     }
 
-    /// The debugger resumes the vCPUs: a breakpoint at the PC of one that is to step is passed.
-    pub fn begin(&self) {
-        for index in 0..self.progress.len() {
+    /// The debugger resumes the vCPUs, having heard of a stop of this one: it knows of a breakpoint
+    /// at its PC.
+    pub fn begin(&self, heard_of: Option<usize>) {
+        if let Some(index) = heard_of {
             self.with_progress(index, |progress| progress.has_moved = false);
         }
     }
@@ -78,10 +79,10 @@ impl Engine {
 
     /// What the instruction at `pc` goes past: a breakpoint register at PC itself, and the
     /// watchpoints that were reported there.
-    pub fn passed(&self, vcpu: &Vcpu, pc: u64) -> Except {
-        let mut watchpoints = self.reported(vcpu, pc);
-        watchpoints.extend(self.with_progress(vcpu.index(), |progress| progress.under_way));
-        Except { breakpoint: Some(pc), watchpoints }
+    pub fn passed(&self, vcpu: &Vcpu, pc: u64, is_region: bool) -> Except {
+        let reported = self.reported(vcpu, pc);
+        let under_way = self.with_progress(vcpu.index(), |progress| progress.under_way.clone());
+        Except { breakpoint: Some(pc), reported, under_way, is_region }
     }
 
     fn reported(&self, vcpu: &Vcpu, pc: u64) -> Vec<Watchpoint> {
@@ -129,30 +130,64 @@ impl Engine {
     /// and be tried again, and would be stopped again, for ever. Nothing has been written: the guest
     /// is helped through its next try, and the stop comes behind the store, if there is one.
     fn finish_store(&self, vcpu: &mut Vcpu, peers: &Peers, point: Watchpoint, addr: u64) -> Steps {
-        /// Instructions and regions until the next try is through.
-        const LIMIT: usize = 64;
+        self.with_progress(vcpu.index(), |progress| progress.under_way = vec![point]);
+        let stop = self.retry_store(vcpu, peers, point, addr);
+        self.with_progress(vcpu.index(), |progress| {
+            progress.under_way.clear();
+            progress.has_moved = true;
+        });
+        stop
+    }
+
+    fn retry_store(&self, vcpu: &mut Vcpu, peers: &Peers, point: Watchpoint, addr: u64) -> Steps {
+        /// Steps to the end of the next try.
+        const LIMIT: usize = 32;
+        /// Bytes behind the store that a loop uses to look whether it has failed.
+        const LOOK: u64 = 8;
         let store = vcpu.pc()?;
         let mut behind = None;
         for _ in 0..LIMIT {
             let from = vcpu.pc()?;
-            self.with_progress(vcpu.index(), |progress| {
-                progress.under_way = Some(point);
-                progress.has_moved = true;
-            });
-            let stop = step::step(self, vcpu, peers);
-            self.with_progress(vcpu.index(), |progress| progress.under_way = None);
-            let stop = stop?;
-            if stop != step::DONE {
-                return Ok(stop);
+            if from == store && behind.is_some() {
+                // Not by way of a region that could be run in one go. Better often than never.
+                return Ok(Some(VcpuStop::Trap(Trap::Watchpoint(point, addr))));
+            }
+            match step::step(self, vcpu, peers)? {
+                Some(VcpuStop::Trap(Trap::Watchpoint(other, _))) if vcpu.pc()? == store => {
+                    self.with_progress(vcpu.index(), |progress| progress.under_way.push(other));
+                    continue;
+                }
+                step::DONE => {}
+                stop => return Ok(stop),
             }
             let to = vcpu.pc()?;
-            if from == store {
-                behind = Some(to);
-            } else if behind == Some(to) {
-                return Ok(Some(VcpuStop::Trap(Trap::Watched(point, addr))));
+            match behind {
+                None if from == store => behind = Some(to),
+                // A second watchpoint had stopped the store of this very region.
+                Some(behind) if to == behind && from != store => {
+                    return Ok(Some(VcpuStop::Trap(Trap::Watched(point, addr))));
+                }
+                // It does not try again, or a breakpoint comes first.
+                Some(behind) if to > behind.saturating_add(LOOK) => break,
+                _ if self.breakpoint_at(vcpu, to)?.is_some() => break,
+                _ => {}
             }
         }
         Ok(step::DONE)
+    }
+
+    /// What would stop a vCPU that comes to `pc`.
+    fn breakpoint_at(&self, vcpu: &Vcpu, pc: u64) -> Result<Option<Trap>, Error> {
+        let points = self.points();
+        if points.has_hardware(pc) {
+            return Ok(Some(Trap::HardwareBreakpoint));
+        }
+        if !points.software.contains(pc) {
+            return Ok(None);
+        }
+        let found = View::of(vcpu, &self.memory)?.translate(pc);
+        let is_planted = found.is_ok_and(|mapping| points.software.is_planted(mapping.ipa));
+        Ok(is_planted.then_some(Trap::Breakpoint))
     }
 
     /// One instruction.
@@ -166,9 +201,7 @@ impl Engine {
         loop {
             let pc = vcpu.pc()?;
             let has_moved = self.with_progress(vcpu.index(), |progress| progress.has_moved);
-            if has_moved && self.points().has_breakpoint(pc) {
-                let is_planted = !self.points().has_hardware(pc);
-                let trap = if is_planted { Trap::Breakpoint } else { Trap::HardwareBreakpoint };
+            if has_moved && let Some(trap) = self.breakpoint_at(vcpu, pc)? {
                 return Ok(Some(VcpuStop::Trap(trap)));
             }
             let stop = self.step(vcpu, peers)?;
@@ -197,7 +230,7 @@ impl Engine {
                 Exit::Interrupted if peers.is_kicked() => return Ok(None),
                 Exit::Interrupted => {}
                 Exit::Debug { esr, far } => {
-                    let stop = match self.owner(vcpu, esr, far)? {
+                    let stop = match self.owner(vcpu, esr, far, &Except::default())? {
                         Owner::Guest => continue,
                         Owner::Alias if self.support.step => self.step(vcpu, peers)?,
                         // Where it cannot be stepped over, it is as good as any other.
@@ -215,18 +248,21 @@ impl Engine {
         }
     }
 
-    /// Decides whose a debug exception is.
-    pub fn owner(&self, vcpu: &Vcpu, esr: Esr, far: u64) -> Result<Owner, Error> {
+    /// Decides whose a debug exception is. `except` did not make it.
+    pub fn owner(&self, vcpu: &Vcpu, esr: Esr, far: u64, except: &Except) -> Result<Owner, Error> {
         match esr.class() {
             Class::Brk if esr.brk_immediate() == 0 => {
                 let pc = vcpu.pc()?;
-                let ipa = View::of(vcpu, &self.memory)?.translate(pc).map(|mapping| mapping.ipa);
-                let points = self.points();
-                if points.software.contains(pc) {
-                    // Should it not be planted here, then the guest has copied the page, BRK and all.
+                let view = View::of(vcpu, &self.memory)?;
+                let ipa = view.translate(pc).map(|mapping| mapping.ipa);
+                let software = &self.points().software;
+                let is_planted = ipa.is_ok_and(|ipa| software.is_planted(ipa));
+                // Where it should be planted and is not, the guest has copied the page, BRK and all.
+                let is_copied = !is_planted && software.belongs(pc, view.space(pc));
+                if is_planted && software.contains(pc) || is_copied {
                     return Ok(Owner::Debugger(Trap::Breakpoint));
                 }
-                if ipa.is_ok_and(|ipa| points.software.is_planted(ipa)) {
+                if is_planted {
                     return Ok(Owner::Alias);
                 }
             }
@@ -236,7 +272,7 @@ impl Engine {
                 }
             }
             Class::Watchpoint => {
-                if let Some(point) = self.points().watchpoint(far, esr.is_write()) {
+                if let Some(point) = self.points().watchpoint(far, esr.is_write(), except) {
                     let trap = Trap::Watchpoint(point, point.nearest(far));
                     return Ok(Owner::Debugger(trap));
                 }

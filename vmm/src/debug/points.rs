@@ -4,7 +4,7 @@ use gdbstub::TargetError;
 use kvm_bindings::kvm_guest_debug_arch;
 
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution};
-use crate::arch::watchpoint::{self, Watchpoint};
+use crate::arch::watchpoint::{self, Access, Watchpoint};
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::Traps;
 use crate::kvm::vm::DebugSupport;
@@ -25,8 +25,25 @@ pub struct Points {
 pub struct Except {
     /// A breakpoint register's address.
     pub breakpoint: Option<u64>,
-    /// Watchpoints.
-    pub watchpoints: Vec<Watchpoint>,
+    /// Watchpoints that were reported at this PC.
+    pub reported: Vec<Watchpoint>,
+    /// Watchpoints whose access is under way.
+    pub under_way: Vec<Watchpoint>,
+    /// What was reported was the load-exclusive of a region; its store is yet to come.
+    pub is_region: bool,
+}
+
+impl Except {
+    /// What is left of a watchpoint.
+    fn rest_of(&self, point: Watchpoint) -> Option<Watchpoint> {
+        let is_load = self.is_region && point.access == Access::Any;
+        match (self.under_way.contains(&point), self.reported.contains(&point)) {
+            (true, _) => None,
+            (false, true) if is_load => Some(Watchpoint { access: Access::Write, ..point }),
+            (false, true) => None,
+            (false, false) => Some(point),
+        }
+    }
 }
 
 impl Points {
@@ -50,12 +67,13 @@ impl Points {
             (*value, *control) = watchpoint::breakpoint_pair(addr);
         }
         let pairs = arch.dbg_wvr.iter_mut().zip(&mut arch.dbg_wcr);
-        let wanted = self.watchpoints.iter().filter(|point| !except.watchpoints.contains(point));
+        let wanted = self.watchpoints.iter().filter_map(|point| except.rest_of(*point));
         for ((value, control), pair) in pairs.zip(wanted.flat_map(Watchpoint::pairs)) {
             (*value, *control) = pair;
         }
         // As long as we have none, the registers are the guest's.
-        let has_any = arch != kvm_guest_debug_arch::default();
+        let has_breakpoints = self.free_breakpoints() < self.support.breakpoints;
+        let has_any = has_breakpoints || !self.watchpoints.is_empty();
         Traps { brk: self.software.has_planted(), registers: has_any.then_some(arch), step: false }
     }
 
@@ -75,15 +93,12 @@ impl Points {
         self.software.in_registers().any(|va| va == pc)
     }
 
-    /// Whether the debugger would stop a vCPU that comes to `pc`.
-    pub fn has_breakpoint(&self, pc: u64) -> bool {
-        self.software.contains(pc) || self.hardware.contains(&pc)
-    }
-
     /// The watchpoint that an exception with this FAR belongs to.
-    pub fn watchpoint(&self, far: u64, is_write: bool) -> Option<Watchpoint> {
-        let number = watchpoint::find(&self.watchpoints, far, is_write)?;
-        self.watchpoints.get(number).copied()
+    pub fn watchpoint(&self, far: u64, is_write: bool, except: &Except) -> Option<Watchpoint> {
+        let armed =
+            self.watchpoints.iter().filter_map(|point| Some((*point, except.rest_of(*point)?)));
+        let (points, rests): (Vec<_>, Vec<_>) = armed.unzip();
+        points.get(watchpoint::find(&rests, far, is_write)?).copied()
     }
 
     /// Sets a software breakpoint at `va`, which leads to `ipa` if anywhere.
@@ -134,7 +149,7 @@ impl Points {
             return Ok(());
         }
         let have = self.support.watchpoints;
-        let used = self.watchpoints.iter().flat_map(Watchpoint::pairs).count();
+        let used = self.watchpoints.iter().copied().flat_map(Watchpoint::pairs).count();
         // A long odd range needs dozens: one past what is left is enough to know.
         let needed = point.pairs().take(have + 1).count();
         if used + needed > have {

@@ -23,17 +23,19 @@ pub fn find(engine: &Engine, vcpu: &Vcpu, before: &Before) -> Result<Option<Regi
     let view = View::of(vcpu, &engine.memory)?;
     let points = engine.points();
     let fetch = |at| view.instruction(&points.software, at).map(|(_, word)| word);
+    let is_there = |region: &Region| region.redirects.is_empty() || fetch(region.landing).is_some();
     let region = exclusive::region(before.pc, before.pstate.isa(), fetch);
-    if region.is_err() {
+    let region = region.ok().filter(is_there);
+    if region.is_none() {
         SAID.call_once(|| {
             say(format_args!(
                 "the load-exclusive at {:#x} has no store-exclusive that a step could run to: \
-                 stepped through, its store will fail",
+                 it is stepped instruction by instruction",
                 before.pc
             ));
         });
     }
-    Ok(region.ok())
+    Ok(region)
 }
 
 /// Instructions written over the guest's for the length of a run. No other vCPU may run meanwhile.
@@ -78,47 +80,50 @@ pub fn run(
     let vector = step::sync_vector(vcpu, before)?;
     let mut plants = Plants { memory: &engine.memory, replaced: Vec::new() };
     let isa = before.pstate.isa();
-    let mut stops = region.stops.clone();
-    if !region.redirects.is_empty() {
-        stops.push(region.landing);
-    }
     for (branch, word) in &region.redirects {
-        // It was read from there.
-        plants.put(&view, *branch, *word, isa);
+        // Where a breakpoint is, that stops it.
+        let found = view.translate(*branch);
+        if !found.is_ok_and(|mapping| engine.points().software.is_planted(mapping.ipa)) {
+            plants.put(&view, *branch, *word, isa);
+        }
     }
     // Where there is no instruction, an exception is taken instead.
-    for stop in &stops {
+    let landing = Some(&region.landing).filter(|_| !region.redirects.is_empty());
+    for stop in region.stops.iter().chain(landing) {
         plants.put(&view, *stop, Word::breakpoint(isa), isa);
     }
     plants.put(&view, vector, Word::breakpoint(Isa::A64), Isa::A64);
 
     vcpu.set(regs::PSTATE, before.masked())?;
-    let traps = engine.points().traps(&engine.passed(vcpu, before.pc));
+    let except = engine.passed(vcpu, before.pc, true);
+    let traps = engine.points().traps(&except);
     vcpu.set_traps(&Traps { brk: true, ..traps })?;
     loop {
         let exit = vcpu.run();
         let pc = vcpu.pc()?;
+        if pc == region.landing && !region.redirects.is_empty() {
+            vcpu.set(regs::PC, before.pc)?;
+            step::unmask_current(vcpu, before)?;
+            return Ok(DONE);
+        }
+        let is_out = region.stops.contains(&pc) || pc == vector;
         match exit {
             Exit::Debug { esr, .. }
-                if matches!(esr.class(), Class::Brk | Class::Bkpt)
-                    && (stops.contains(&pc) || pc == vector) =>
+                if is_out && matches!(esr.class(), Class::Brk | Class::Bkpt) =>
             {
-                if pc == region.landing && !region.redirects.is_empty() {
-                    vcpu.set(regs::PC, before.pc)?;
-                }
                 unmask(vcpu, before, pc == vector)?;
                 return Ok(DONE);
             }
             Exit::Debug { esr, far } => {
-                // A breakpoint or watchpoint inside.
-                step::unmask_current(vcpu, before)?;
+                // A breakpoint or watchpoint of the debugger's.
+                unmask(vcpu, before, pc == vector)?;
                 drop(plants);
-                return Ok(step::stopped(engine.owner(vcpu, esr, far)?));
+                return Ok(step::stopped(engine.owner(vcpu, esr, far, &except)?));
             }
-            // The monitor is lost; the guest's own loop tries again.
+            // Inside, the monitor is lost; the guest's own loop tries again.
             Exit::Interrupted if peers.is_kicked() => {
                 unmask(vcpu, before, pc == vector)?;
-                return Ok(None);
+                return Ok(if is_out { DONE } else { None });
             }
             Exit::Interrupted => {}
             exit => return Ok(Some(VcpuStop::unhandled(vcpu, exit))),
@@ -128,7 +133,7 @@ pub fn run(
 
 fn unmask(vcpu: &Vcpu, before: &Before, took_exception: bool) -> Result<(), Error> {
     if took_exception {
-        step::unmask_saved(vcpu, before)
+        step::unmask_saved(vcpu, before, before.pstate.0)
     } else {
         step::unmask_current(vcpu, before)
     }

@@ -72,21 +72,22 @@ pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         return Ok(DONE);
     }
     let is_region = before.is_load_exclusive();
-    if before.planted.is_none() && !is_region {
+    // One that PSCI has turned off executes nothing, for however long.
+    if before.planted.is_none() && !is_region || vcpu.is_off()? {
         return masked_step(engine, vcpu, peers, &before);
     }
 
     // While a BRK is out of memory, or another one in it, no other vCPU may come by.
     let Some(_alone) = peers.alone() else { return Ok(None) };
-    if before.insn == Insn::Wfi && before.pstate.level() == Level::El1 {
+    if before.insn == Insn::Wfi && !is_wfi_trapped(vcpu, &before)? {
         // What it waits for may be another vCPU. To wait for nothing is the CPU's freedom (D1.6).
         return skip(vcpu, &before);
     }
+    let region = if is_region { region::find(engine, vcpu, &before)? } else { None };
     if let Some(ipa) = before.planted {
         // It is planted: Before looked.
         let _ = engine.points().software.lift(ipa, &engine.memory);
     }
-    let region = if is_region { region::find(engine, vcpu, &before)? } else { None };
     let stop = match region {
         Some(region) => region::run(engine, vcpu, peers, &before, &region),
         None => masked_step(engine, vcpu, peers, &before),
@@ -95,6 +96,12 @@ pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         engine.points().software.replant(ipa, &engine.memory);
     }
     stop
+}
+
+/// Whether WFI is an exception here: at EL0, unless SCTLR_EL1.nTWI allows it.
+fn is_wfi_trapped(vcpu: &Vcpu, before: &Before) -> Result<bool, Error> {
+    const NTWI: u64 = 1 << 16;
+    Ok(before.pstate.level() == Level::El0 && vcpu.get(regs::SCTLR_EL1)? & NTWI == 0)
 }
 
 /// Goes on with the next A64 instruction.
@@ -108,7 +115,8 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
     if before.masked() != before.pstate.0 {
         vcpu.set(regs::PSTATE, before.masked())?;
     }
-    let traps = engine.points().traps(&engine.passed(vcpu, before.pc));
+    let except = engine.passed(vcpu, before.pc, false);
+    let traps = engine.points().traps(&except);
     vcpu.set_traps(&Traps { step: true, ..traps })?;
     loop {
         let stop = match vcpu.run() {
@@ -131,7 +139,7 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
                 // Nothing was executed: a watchpoint before its access, or a BRK that was not
                 // there when the instruction was read.
                 vcpu.set(regs::PSTATE, before.pstate.0)?;
-                stopped(engine.owner(vcpu, esr, far)?)
+                stopped(engine.owner(vcpu, esr, far, &except)?)
             }
             // The machine ends here, or the vCPU was reset: there is nothing to restore.
             exit => Some(VcpuStop::unhandled(vcpu, exit)),
@@ -155,7 +163,12 @@ pub fn stopped(owner: Owner) -> Option<VcpuStop> {
 /// `may_have_trapped`: the syndrome does not say that the instruction ran to its end.
 fn unmask(vcpu: &Vcpu, before: &Before, may_have_trapped: bool) -> Result<(), Error> {
     if may_have_trapped && took_exception(vcpu, before)? {
-        return unmask_saved(vcpu, before);
+        return unmask_saved(vcpu, before, before.pstate.0);
+    }
+    if took_interrupt(vcpu, before)? {
+        let spsr = vcpu.get(regs::SPSR_EL1)?;
+        let unmasked = before.insn.aif_after(before.pstate.0, spsr).unwrap_or(spsr);
+        return unmask_saved(vcpu, before, unmasked);
     }
     if before.insn == Insn::Hvc && (vcpu.is_off()? || vcpu.pc()? != before.pc.wrapping_add(4)) {
         // It was PSCI's CPU_OFF. What is in the registers is for CPU_ON to say, or from it already.
@@ -178,17 +191,29 @@ pub fn unmask_current(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
     }
 }
 
-/// In SPSR_EL1, after an exception was taken. The handler starts with all masked anyway; what it
-/// returns to must not stay masked, nor single-stepped.
-pub fn unmask_saved(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
-    const STEPPED: u64 = pstate::AIF | pstate::SS;
-    let spsr = vcpu.get(regs::SPSR_EL1)?;
-    vcpu.set(regs::SPSR_EL1, spsr & !STEPPED | before.pstate.0 & STEPPED)
+/// In SPSR_EL1, after an exception was taken in a state with these A, I and F. The handler starts
+/// with all masked anyway; what it returns to must not stay masked, nor single-stepped.
+pub fn unmask_saved(vcpu: &Vcpu, before: &Before, aif: u64) -> Result<(), Error> {
+    let spsr = vcpu.get(regs::SPSR_EL1)? & !(pstate::AIF | pstate::SS);
+    let stepped = before.pstate.0 & pstate::SS;
+    vcpu.set(regs::SPSR_EL1, spsr | aif & pstate::AIF | stepped)
 }
 
 /// Address of the vector that a synchronous exception leads to from here.
 pub fn sync_vector(vcpu: &Vcpu, before: &Before) -> Result<u64, Error> {
     Ok(vcpu.get(regs::VBAR_EL1)?.wrapping_add(exception::sync_vector(before.pstate)))
+}
+
+/// Whether an instruction that unmasks has let an interrupt in before the step was reported: the
+/// architecture does not say which of the two comes first. Not tested on hardware.
+fn took_interrupt(vcpu: &Vcpu, before: &Before) -> Result<bool, Error> {
+    if !matches!(before.insn, Insn::DaifClr(_) | Insn::MsrDaif) {
+        return Ok(false);
+    }
+    // IRQ, FIQ and SError are next to the synchronous vector, 0x80 apart.
+    let offset = vcpu.pc()?.wrapping_sub(sync_vector(vcpu, before)?);
+    Ok(matches!(offset, 0x80 | 0x100 | 0x180)
+        && vcpu.get(regs::ELR_EL1)? == before.pc.wrapping_add(4))
 }
 
 /// Whether the step ended at the first instruction of the synchronous vector, taken from here.

@@ -19,6 +19,8 @@ use crate::kvm::vcpu::Vcpu;
 pub struct Guest {
     control: Arc<Control>,
     engine: Arc<Engine>,
+    /// The vCPU whose stop was reported last, if it was one's own.
+    heard_of: Option<usize>,
     /// Stops that happened beside one that was reported, and that will not happen again.
     unreported: Vec<(usize, Trap)>,
     is_interrupt_wanted: bool,
@@ -41,7 +43,7 @@ fn host(error: &Error) -> TargetError {
 impl Guest {
     /// A guest whose vCPUs are parked.
     pub fn new(control: Arc<Control>, engine: Arc<Engine>) -> Self {
-        Self { control, engine, unreported: Vec::new(), is_interrupt_wanted: false }
+        Self { control, engine, heard_of: None, unreported: Vec::new(), is_interrupt_wanted: false }
     }
 
     /// Lets every vCPU run.
@@ -86,6 +88,7 @@ impl Guest {
         let (index, trap) = traps.remove(chosen);
         traps.retain(is_past);
         self.unreported = traps;
+        self.heard_of = Some(index);
         Event::Stopped(self.stop(index, trap))
     }
 
@@ -160,7 +163,7 @@ impl Guest {
             Err(_) => (None, view.space(addr)),
         };
         if ipa.is_none() {
-            check_canonical(addr)?;
+            check_canonical("breakpoint", addr)?;
         }
         let insert = || {
             let mut points = self.engine.points();
@@ -192,12 +195,14 @@ fn kind_of(access: Access) -> Kind {
 
 /// A watchpoint packet's access and range.
 fn watchpoint(point: Stoppoint, access: Access) -> Result<Watchpoint, TargetError> {
-    Watchpoint::new(point.addr, point.len, access).ok_or_else(|| {
+    let watched = Watchpoint::new(point.addr, point.len, access).ok_or_else(|| {
         TargetError::Invalid(format!(
             "watchpoint at {:#x}: length {:#x} is empty or passes the end of the address space",
             point.addr, point.len
         ))
-    })
+    })?;
+    check_canonical("watchpoint", watched.addr)?;
+    Ok(watched)
 }
 
 /// The modes that a guest without EL2 can be in: EL0t, EL1t, EL1h and User.
@@ -212,11 +217,11 @@ fn check_mode(cpsr: u32) -> Result<(), TargetError> {
 
 /// Debug registers compare no more than the bits of a virtual address: bits 63:52 of any other
 /// value would be ignored.
-fn check_canonical(addr: u64) -> Result<(), TargetError> {
+fn check_canonical(what: &str, addr: u64) -> Result<(), TargetError> {
     if matches!(addr >> 52, 0 | 0xfff) {
         Ok(())
     } else {
-        Err(TargetError::Invalid(format!("breakpoint at {addr:#x}: not a canonical address")))
+        Err(TargetError::Invalid(format!("{what} at {addr:#x}: not a canonical address")))
     }
 }
 
@@ -289,7 +294,7 @@ impl Target for Guest {
             }
             Kind::Hardware => {
                 check_alignment(point.addr)?;
-                check_canonical(point.addr)?;
+                check_canonical("breakpoint", point.addr)?;
                 return self.insert_hardware(point.addr);
             }
             Kind::Write => Access::Write,
@@ -331,7 +336,7 @@ impl Target for Guest {
             return Ok(());
         }
         self.follow()?;
-        self.engine.begin();
+        self.engine.begin(self.heard_of.take());
         let mut orders = vec![None; self.control.len()];
         for (tid, action) in actions {
             if let Some(order) = orders.get_mut(tid.index()) {

@@ -288,6 +288,8 @@ impl Peers<'_> {
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
+        // The first that goes on must not be alone before all have their orders again.
+        let _turn = lock(&self.0.shared.turn);
         for other in self.0.others() {
             let mut state = lock(&other.state);
             if let Some(order) = state.postponed.take() {

@@ -131,9 +131,9 @@ impl Vm {
         if self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG.into()) <= 0 {
             return Err(Error::Missing("guest debug, which --gdb needs"));
         }
-        // An error is no mode.
-        let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into()).max(0);
-        let has = |mode: u32| modes.cast_unsigned() & mode != 0;
+        // Before 5.12 KVM does not say, and has all of it.
+        let modes = self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
+        let has = |mode: u32| modes <= 0 || modes.cast_unsigned() & mode != 0;
         let count = |pairs: i32| match usize::try_from(pairs) {
             Ok(pairs) if has(KVM_GUESTDBG_USE_HW) => pairs,
             _ => 0,
