@@ -219,6 +219,7 @@ mod tests {
             cmdline: "",
             initrd: None,
             rng_seed: &[],
+            kaslr_seed: None,
         })
         .unwrap();
 

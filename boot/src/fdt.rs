@@ -41,6 +41,9 @@ pub struct Machine<'a> {
     pub initrd: Option<Region>,
     /// Random bytes for the guest's entropy pool; none if empty.
     pub rng_seed: &'a [u8],
+    /// Where a Linux kernel that may move itself moves to; random. Without it, one on a CPU that has
+    /// no random numbers stays where it is.
+    pub kaslr_seed: Option<u64>,
 }
 
 /// MPIDR_EL1.Aff3 and Aff2, Aff1, Aff0 (Arm ARM, D24.2).
@@ -123,6 +126,9 @@ fn chosen(fdt: &mut FdtWriter, machine: &Machine) -> Result<()> {
         }
         if !machine.rng_seed.is_empty() {
             fdt.property("rng-seed", machine.rng_seed)?;
+        }
+        if let Some(seed) = machine.kaslr_seed {
+            fdt.property_u64("kaslr-seed", seed)?;
         }
         Ok(())
     })

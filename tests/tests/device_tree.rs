@@ -105,14 +105,14 @@ fn it_describes_the_machine() {
 }
 
 #[test]
-fn every_guest_gets_another_seed_of_32_bytes() {
-    let [one, other] = ["one.dtb", "other.dtb"].map(|name| {
-        let blob = dump(name, &[]);
-        get(&blob, "bx", "/chosen", "rng-seed")
-    });
+fn every_guest_gets_another_seed_of_32_bytes_and_one_of_8_for_its_place() {
+    let [one, other] = ["one.dtb", "other.dtb"].map(|name| dump(name, &[]));
 
-    assert_eq!(one.split(' ').count(), 32, "{one}");
-    assert_ne!(one, other);
+    for (name, bytes) in [("rng-seed", 32), ("kaslr-seed", 8)] {
+        let [one, other] = [&one, &other].map(|blob| get(blob, "bx", "/chosen", name));
+        assert_eq!(one.split(' ').count(), bytes, "{one}");
+        assert_ne!(one, other);
+    }
 }
 
 #[test]

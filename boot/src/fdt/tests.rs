@@ -12,6 +12,7 @@ fn machine(mpidrs: &[u64]) -> Machine<'_> {
         cmdline: "console=ttyAMA0",
         initrd: None,
         rng_seed: &[],
+        kaslr_seed: None,
     }
 }
 

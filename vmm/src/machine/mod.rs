@@ -158,8 +158,12 @@ fn plan(config: &Config) -> Plan {
 
 fn device_tree(config: &Config, vm: &Vm, files: &Files, cmdline: &str) -> Result<Vec<u8>, Outcome> {
     let mut rng_seed = [0; RNG_SEED];
+    let mut kaslr_seed = [0; 8];
     File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut rng_seed))
+        .and_then(|mut file| {
+            file.read_exact(&mut rng_seed)?;
+            file.read_exact(&mut kaslr_seed)
+        })
         .map_err(|error| host("/dev/urandom", &error))?;
     let machine = fdt::Machine {
         mpidrs: &vm.mpidrs()?,
@@ -169,6 +173,7 @@ fn device_tree(config: &Config, vm: &Vm, files: &Files, cmdline: &str) -> Result
         cmdline,
         initrd: files.placement.initrd,
         rng_seed: &rng_seed,
+        kaslr_seed: Some(u64::from_ne_bytes(kaslr_seed)),
     };
     fdt::build(&machine).map_err(|error| host("device tree", &chain(&error)))
 }
