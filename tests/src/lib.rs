@@ -71,6 +71,12 @@ pub fn bare_symbol(guest: &str, symbol: &str) -> u64 {
     u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16).expect("digits")
 }
 
+/// Says that this host cannot run what the test is about. The test then returns, and scripts/test
+/// counts it neither as passed nor as failed.
+pub fn skip(why: &str) {
+    eprintln!("SKIP {why}");
+}
+
 /// An empty folder for this test's files, named after the test.
 pub fn scratch() -> PathBuf {
     let folder = folder("MINIVMM_TEST_LOGS").join(test_name());

@@ -1,5 +1,7 @@
 //! A32 and T32 at EL0, under a kernel in A64.
 
+use tests::skip;
+
 use super::bare::Walk;
 use super::{class, step_through};
 
@@ -21,7 +23,7 @@ fn assert_regions(walk: &Walk, regions: &[(&str, &str)]) {
 fn a32() {
     let walk = step_through("step_a32");
     if !has_aarch32(&walk) {
-        return;
+        return skip("this CPU has no AArch32 at EL0");
     }
 
     let wanted = [
@@ -54,7 +56,7 @@ fn a32() {
 fn t32() {
     let walk = step_through("step_t32");
     if !has_aarch32(&walk) {
-        return;
+        return skip("this CPU has no AArch32 at EL0");
     }
 
     let wanted = [

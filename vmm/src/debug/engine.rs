@@ -167,8 +167,10 @@ impl Engine {
             }
             let to = vcpu.pc()?;
             match behind {
+                // The store failed; or else it has faulted, and is the guest's business first.
+                None if from == store && to.wrapping_sub(store) > 4 => break,
                 None if from == store => behind = Some(to),
-                // A second watchpoint had stopped the store of this very region.
+                // The region was run to its end.
                 Some(behind) if to == behind && from != store => {
                     return Ok(Some(VcpuStop::Trap(Trap::Watched(point, addr))));
                 }

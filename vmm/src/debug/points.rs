@@ -163,7 +163,7 @@ impl Points {
         self.watchpoints.retain(|point| *point != removed);
     }
 
-    /// Whether software breakpoints may have to move: see [`Breakpoints::follow`].
+    /// Moves software breakpoints to where their addresses lead now: see [`Breakpoints::follow`].
     pub fn follow(
         &mut self,
         resolve: impl FnMut(u64, AddressSpace) -> Resolution,
