@@ -165,15 +165,16 @@ fn linux_idle_at_its_prompt_costs_the_vmm_nothing() {
     minivmm.console.expect("idle no more");
     let after = Cost::of(minivmm.pid());
 
-    // The two outputs themselves, and an idea of what is too much: one tick is 4 or 10 ms.
-    assert!(after.ticks - before.ticks <= 1, "{before:?} to {after:?}");
+    // The two outputs themselves cost some. A poll that blocks shows in the wake-ups, one that spins in the ticks, of which it would take all 300.
+    // A few say nothing: the clock that they count goes on while a busy machine runs something else in the middle of an instruction.
     assert!(after.switches - before.switches <= 30, "{before:?} to {after:?}");
+    assert!(after.ticks - before.ticks <= 30, "{before:?} to {after:?}");
 }
 
 /// What the threads other than the vCPUs' have used.
 #[derive(Debug)]
 struct Cost {
-    /// utime and stime (proc_pid_stat(5)).
+    /// utime and stime in ticks of 10 ms (proc_pid_stat(5), USER_HZ).
     ticks: u64,
     /// Times that they were woken.
     switches: u64,
