@@ -1,6 +1,7 @@
 //! What a client asks: packet data parsed into [`Command`], without looking at session or target.
 
 mod fields;
+pub mod table;
 
 use std::borrow::Cow;
 
@@ -8,19 +9,25 @@ use crate::hex::HexBytes;
 use crate::target::{Action, Stoppoint};
 use crate::thread_id::ThreadId;
 
-/// A packet understood (RSP manual, Packets and General Query Packets).
+/// A packet understood; [`table::PACKETS`] says which has which syntax.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command<'a> {
     /// `qSupported`: what the client understands.
     Supported(ClientFeatures),
     /// `QStartNoAckMode`.
     StartNoAckMode,
+    /// `!`: stay when the machine is gone, it may be started again.
+    Extend,
     /// `?`: why is the target stopped?
     HaltReason,
     /// `qXfer:...:read:`: part of a document.
     ReadObject { object: Object<'a>, offset: u64, length: u64 },
     /// `qSymbol`: the client offers to look symbols up.
     Symbol,
+    /// `qOffsets`: how far is the program from where it was linked?
+    Offsets,
+    /// `qRcmd`: words for the machine's own command line.
+    Monitor(HexBytes<'a>),
 
     /// `Hg`: the thread that register and memory packets mean.
     SelectThread(ThreadId),
@@ -37,22 +44,28 @@ pub enum Command<'a> {
     /// `qThreadExtraInfo`: words for a person.
     ThreadExtraInfo(ThreadId),
 
-    /// `g`.
-    ReadRegisters,
+    /// `g`, of a thread of its own where LLDB names one.
+    ReadRegisters { thread: Option<ThreadId> },
     /// `G`.
-    WriteRegisters(HexBytes<'a>),
+    WriteRegisters { values: HexBytes<'a>, thread: Option<ThreadId> },
     /// `p`.
-    ReadRegister { number: u64 },
+    ReadRegister { number: u64, thread: Option<ThreadId> },
     /// `P`.
-    WriteRegister { number: u64, value: HexBytes<'a> },
+    WriteRegister { number: u64, value: HexBytes<'a>, thread: Option<ThreadId> },
 
     /// `m`.
     ReadMemory { addr: u64, length: u64 },
+    /// `x`.
+    ReadBinary { addr: u64, length: u64 },
     /// `M` or `X`.
     WriteMemory { addr: u64, data: Data<'a> },
+    /// `qSearch:memory`.
+    Search { addr: u64, length: u64, pattern: &'a [u8] },
+    /// `qCRC`.
+    Checksum { addr: u64, length: u64 },
 
-    /// `Z`.
-    Insert(Stoppoint),
+    /// `Z`, with the rest of it: conditions and commands.
+    Insert { point: Stoppoint, agent: &'a [u8] },
     /// `z`.
     Remove(Stoppoint),
 
@@ -67,6 +80,12 @@ pub enum Command<'a> {
 
     /// `qAttached`: was the process there before us?
     Attached,
+    /// `vAttach`.
+    Attach { process: u64 },
+    /// `vRun`: start the machine again.
+    Run,
+    /// `R`: the same, without a reply.
+    Restart,
     /// `D`, with the process if there is more than one to name.
     Detach { process: Option<u64> },
     /// `vKill`.
@@ -74,8 +93,38 @@ pub enum Command<'a> {
     /// `k`, which has no reply.
     Kill,
 
+    /// `qHostInfo` or `qProcessInfo`.
+    Describe(Described),
+    /// `QThreadSuffixSupported`: LLDB is here, and will name threads in register packets.
+    ThreadSuffix,
+    /// `QListThreadsInStopReply`.
+    ListThreads,
+    /// `QEnableErrorStrings`.
+    ErrorStrings,
+    /// `qRegisterInfo`.
+    RegisterInfo { number: u64 },
+    /// `jThreadsInfo`: every thread's stop and registers.
+    ThreadsInfo,
+    /// `qThreadStopInfo`: one thread's stop reply.
+    ThreadStopInfo(ThreadId),
+    /// `qMemoryRegionInfo`; without an address, whether there is such a packet.
+    MemoryRegion { addr: Option<u64> },
+    /// `qWatchpointSupportInfo`.
+    WatchpointSupport,
+    /// `_M`, `_m`: memory for the client's own use.
+    Allocate,
+
     /// None of the above. Its reply is the empty one, `vMustReplyEmpty`'s too.
     Unknown,
+}
+
+/// What LLDB wants described.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Described {
+    /// `qHostInfo`: the machine.
+    Host,
+    /// `qProcessInfo`: what runs on it.
+    Process,
 }
 
 /// What `qSupported` says of the client. It may only be sent what it offered.
@@ -90,6 +139,8 @@ pub struct ClientFeatures {
     pub hwbreak: bool,
     /// `error-message+`: any error reply may be `E.text`.
     pub error_message: bool,
+    /// `no-resumed+`: a stop reply may be `N`.
+    pub no_resumed: bool,
 }
 
 /// A document to read (RSP manual, General Query Packets, "qXfer object read").
@@ -99,6 +150,8 @@ pub enum Object<'a> {
     Features { annex: &'a [u8] },
     /// `threads`.
     Threads,
+    /// `exec-file`: the path of the program, where the client may find its symbols.
+    ExecFile,
 }
 
 /// Bytes for memory.
@@ -131,8 +184,8 @@ impl<'a> Data<'a> {
 /// One action of `vCont` and the threads it is for.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct ThreadAction {
-    /// What they do.
-    pub action: Action,
+    /// What they do; `None` for `t`: nothing, they stay where they are.
+    pub action: Option<Action>,
     /// Which they are.
     pub threads: ThreadId,
 }
@@ -147,148 +200,45 @@ pub struct Malformed {
 impl<'a> Command<'a> {
     /// Understands the data of a packet.
     pub fn parse(packet: &'a [u8]) -> Result<Self, Malformed> {
-        match packet {
-            b"?" => Ok(Self::HaltReason),
-            b"g" => Ok(Self::ReadRegisters),
-            b"k" => Ok(Self::Kill),
-            b"D" => Ok(Self::Detach { process: None }),
-            [b'D', args @ ..] => well_formed("D;pid", Self::detach(args)),
-            [b'G', args @ ..] => {
-                well_formed("Gxx...", HexBytes::parse(args).map(Self::WriteRegisters))
-            }
-            [b'p', args @ ..] => well_formed("pn", Self::read_register(args)),
-            [b'P', args @ ..] => well_formed("Pn=r", Self::write_register(args)),
-            [b'm', args @ ..] => well_formed("maddr,length", Self::read_memory(args)),
-            [b'M', args @ ..] => well_formed("Maddr,length:xx...", Self::write_hex(args)),
-            [b'X', args @ ..] => well_formed("Xaddr,length:xx...", Self::write_binary(args)),
-            [b'H', b'g', args @ ..] => {
-                well_formed("Hgthread-id", ThreadId::parse(args).map(Self::SelectThread))
-            }
-            [b'H', b'c', args @ ..] => {
-                well_formed("Hcthread-id", ThreadId::parse(args).map(Self::SelectResumeThread))
-            }
-            [b'T', args @ ..] => {
-                well_formed("Tthread-id", ThreadId::parse(args).map(Self::IsThreadAlive))
-            }
-            [b'Z', kind, args @ ..] if let Some(kind) = fields::kind(*kind) => {
-                well_formed("Ztype,addr,kind", fields::stoppoint(kind, args).map(Self::Insert))
-            }
-            [b'z', kind, args @ ..] if let Some(kind) = fields::kind(*kind) => {
-                well_formed("ztype,addr,kind", fields::stoppoint(kind, args).map(Self::Remove))
-            }
-            [b'c', args @ ..] => well_formed("c[addr]", Self::resume(Action::Continue, args)),
-            [b's', args @ ..] => well_formed("s[addr]", Self::resume(Action::Step, args)),
-            [b'C', args @ ..] => well_formed("Csig[;addr]", Self::signal(Action::Continue, args)),
-            [b'S', args @ ..] => well_formed("Ssig[;addr]", Self::signal(Action::Step, args)),
-            [b'q' | b'Q' | b'v', ..] => Self::parse_named(packet),
-            _ => Ok(Self::Unknown),
+        let Some((known, args)) = table::find(packet) else { return Ok(Self::Unknown) };
+        (known.parse)(args).ok_or(Malformed { expected: known.syntax })
+    }
+
+    /// Whether it is obeyed also while the client waits for a stop reply.
+    pub fn is_for_any_time(&self) -> bool {
+        matches!(self, Self::CtrlC | Self::Kill | Self::KillProcess { .. })
+    }
+
+    /// Whether it is obeyed also where there is no target (any more).
+    pub fn is_for_no_target(&self) -> bool {
+        match self {
+            Self::Supported(_)
+            | Self::StartNoAckMode
+            | Self::Extend
+            | Self::HaltReason
+            | Self::ReadObject { .. }
+            | Self::Symbol
+            | Self::Offsets
+            | Self::FirstThreadInfo
+            | Self::NextThreadInfo
+            | Self::VContActions
+            | Self::Attached
+            | Self::Attach { .. }
+            | Self::Run
+            | Self::Restart
+            | Self::Describe(_)
+            | Self::ThreadSuffix
+            | Self::ListThreads
+            | Self::ErrorStrings
+            | Self::RegisterInfo { .. }
+            | Self::ThreadsInfo
+            | Self::WatchpointSupport
+            | Self::MemoryRegion { addr: None }
+            | Self::Allocate
+            | Self::Unknown => true,
+            _ => self.is_for_any_time(),
         }
     }
-
-    /// Understands a packet whose name is a word, up to the first `:`, `;` or `,` (RSP manual,
-    /// General Query Packets).
-    fn parse_named(packet: &'a [u8]) -> Result<Self, Malformed> {
-        let end = packet.iter().position(|byte| b":;,".contains(byte));
-        let (name, args) = packet.split_at(end.unwrap_or(packet.len()));
-        match (name, args) {
-            (b"qSupported", _) => Ok(Self::Supported(fields::client_features(args))),
-            (b"QStartNoAckMode", b"") => Ok(Self::StartNoAckMode),
-            (b"qC", b"") => Ok(Self::CurrentThread),
-            (b"qfThreadInfo", b"") => Ok(Self::FirstThreadInfo),
-            (b"qsThreadInfo", b"") => Ok(Self::NextThreadInfo),
-            (b"qThreadExtraInfo", [b',', id @ ..]) => {
-                let id = ThreadId::parse(id).map(Self::ThreadExtraInfo);
-                well_formed("qThreadExtraInfo,thread-id", id)
-            }
-            (b"qAttached", _) => Ok(Self::Attached),
-            (b"qSymbol", [b':', ..]) => Ok(Self::Symbol),
-            (b"qXfer", [b':', args @ ..]) => {
-                well_formed("qXfer:object:read:annex:offset,length", Self::read_object(args))
-            }
-            (b"vCont?", b"") => Ok(Self::VContActions),
-            (b"vCont", [b';', actions @ ..]) => {
-                let actions = fields::thread_actions(actions).map(Self::VCont);
-                well_formed("vCont;action[:thread-id]... of c, Csig, s, Ssig, rstart,end", actions)
-            }
-            (b"vCtrlC", b"") => Ok(Self::CtrlC),
-            (b"vKill", [b';', pid @ ..]) => {
-                let process = fields::number(pid);
-                well_formed("vKill;pid", process.map(|process| Self::KillProcess { process }))
-            }
-            _ => Ok(Self::Unknown),
-        }
-    }
-
-    fn detach(args: &[u8]) -> Option<Self> {
-        let process = fields::number(args.strip_prefix(b";")?)?;
-        Some(Self::Detach { process: Some(process) })
-    }
-
-    fn read_register(args: &[u8]) -> Option<Self> {
-        Some(Self::ReadRegister { number: fields::number(args)? })
-    }
-
-    fn write_register(args: &'a [u8]) -> Option<Self> {
-        let (number, value) = fields::split(args, b'=')?;
-        let value = HexBytes::parse(value)?;
-        Some(Self::WriteRegister { number: fields::number(number)?, value })
-    }
-
-    fn read_memory(args: &[u8]) -> Option<Self> {
-        let (addr, length) = fields::pair(args)?;
-        Some(Self::ReadMemory { addr, length })
-    }
-
-    fn write_hex(args: &'a [u8]) -> Option<Self> {
-        let (range, data) = fields::split(args, b':')?;
-        Self::write_memory(range, Data::Hex(HexBytes::parse(data)?))
-    }
-
-    fn write_binary(args: &'a [u8]) -> Option<Self> {
-        let (range, data) = fields::split(args, b':')?;
-        Self::write_memory(range, Data::Binary(data))
-    }
-
-    fn write_memory(range: &[u8], data: Data<'a>) -> Option<Self> {
-        let (addr, length) = fields::pair(range)?;
-        (length == data.len() as u64).then_some(Self::WriteMemory { addr, data })
-    }
-
-    fn resume(action: Action, args: &[u8]) -> Option<Self> {
-        let addr = match args {
-            b"" => None,
-            addr => Some(fields::number(addr)?),
-        };
-        Some(Self::Resume { action, addr })
-    }
-
-    /// The signal is checked and dropped: there is nobody in a vCPU to take one.
-    fn signal(action: Action, args: &[u8]) -> Option<Self> {
-        let Some((signal, addr)) = fields::split(args, b';') else {
-            fields::signal(args)?;
-            return Some(Self::Resume { action, addr: None });
-        };
-        fields::signal(signal)?;
-        Some(Self::Resume { action, addr: Some(fields::number(addr)?) })
-    }
-
-    fn read_object(args: &'a [u8]) -> Option<Self> {
-        let (object, rest) = fields::split(args, b':')?;
-        let (operation, rest) = fields::split(rest, b':')?;
-        let (annex, range) = fields::split(rest, b':')?;
-        let object = match (object, operation) {
-            (b"features", b"read") => Object::Features { annex },
-            (b"threads", b"read") if annex.is_empty() => Object::Threads,
-            (b"threads", b"read") => return None,
-            _ => return Some(Self::Unknown),
-        };
-        let (offset, length) = fields::pair(range)?;
-        Some(Self::ReadObject { object, offset, length })
-    }
-}
-
-fn well_formed<T>(expected: &'static str, parsed: Option<T>) -> Result<T, Malformed> {
-    parsed.ok_or(Malformed { expected })
 }
 
 #[cfg(test)]

@@ -13,14 +13,18 @@
 //! "RSP manual" in these files is appendix E, "GDB Remote Serial Protocol", of *Debugging with
 //! GDB*; the name after it is the section.
 //!
-//! Not here: non-stop mode, tracepoints, reverse execution, `vFile`, `vRun` and `vAttach`,
-//! `qRcmd`. Their packets get the empty reply, which says so (RSP manual, Overview).
+//! docs/protocol.md lists every packet. Not here: non-stop mode, tracepoints, reverse execution,
+//! `vFile`. Their packets get the empty reply, which says so (RSP manual, Overview).
 #![forbid(unsafe_code)]
 
 pub mod aarch64;
+pub mod agent;
 mod command;
 mod hex;
+mod json;
 pub mod packet;
+pub mod protocol;
+mod register_info;
 mod reply;
 pub mod session;
 pub mod stop;
@@ -32,6 +36,7 @@ mod thread_id;
 mod thread_list;
 
 pub use aarch64::{Register, RegisterValue, Registers};
+pub use agent::Agent;
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
-pub use target::{Action, Kind, Stoppoint, Target, TargetError, Tid};
+pub use target::{Action, Kind, MemoryRegion, Permissions, Stoppoint, Target, TargetError, Tid};

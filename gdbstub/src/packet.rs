@@ -33,7 +33,8 @@ pub enum Event<'a> {
     Ack,
     /// `-`: the last reply did not.
     Nak,
-    /// 0x03 between packets (RSP manual, Interrupts). Inside one it is data.
+    /// 0x03 between packets (RSP manual, Interrupts) or in a checksum. In a packet's data it is data:
+    /// `X` has it there.
     Interrupt,
 }
 
@@ -88,6 +89,11 @@ impl Decoder {
             }
             (State::Data, _) => self.store(byte, byte),
             (State::Escaped, _) => self.store(byte, byte ^ ESCAPE_MASK),
+            // Between the halves of a packet that came in pieces it cannot be data.
+            (State::Checksum | State::ChecksumLow(_), 0x03) => {
+                self.state = state;
+                return Some(Event::Interrupt);
+            }
             (State::Checksum, _) => match hex::digit(byte) {
                 Some(high) => self.state = State::ChecksumLow(high),
                 None => return Some(Event::BadChecksum),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::agent::BadBytecode;
 use crate::command::Malformed;
 use crate::hex;
 use crate::target::TargetError;
@@ -17,8 +18,11 @@ pub enum Reply {
     Text(String),
     /// Bytes in hex: registers, memory, a thread's words.
     Hex(Vec<u8>),
-    /// For the client to show while it waits for a stop (RSP manual, Stop Reply Packets, "O").
-    Console(String),
+    /// The same with bytes that are no text.
+    Bytes(Vec<u8>),
+    /// Text for the client to show while it waits for a stop or for a monitor command (RSP manual,
+    /// Stop Reply Packets, "O").
+    Console(Vec<u8>),
     /// Part of a document, and whether more of it follows: `m` or `l`, then binary data.
     Chunk { more: bool, data: Vec<u8> },
     /// None now: `k` has none, and that of a resume is the stop reply to come.
@@ -32,9 +36,10 @@ impl Reply {
             Self::Ok => Some(b"OK".to_vec()),
             Self::Empty => Some(Vec::new()),
             Self::Text(text) => Some(text.into_bytes()),
+            Self::Bytes(bytes) => Some(bytes),
             Self::Console(text) => {
                 let mut data = vec![b'O'];
-                hex::push_bytes(&mut data, text.into_bytes());
+                hex::push_bytes(&mut data, text);
                 Some(data)
             }
             Self::Hex(bytes) => {
@@ -51,6 +56,18 @@ impl Reply {
     }
 }
 
+/// How a client wants to be told of errors.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum ErrorStyle {
+    /// `Enn`.
+    Number,
+    /// `E.text`, for clients that offered `error-message`. Older ones know it after some packets
+    /// only, and take it for data after others.
+    Text,
+    /// `Enn;text` in hex, for an LLDB that sent `QEnableErrorStrings`.
+    NumberAndText,
+}
+
 /// Why a packet was not obeyed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Error {
@@ -58,6 +75,8 @@ pub enum Error {
     Malformed(Malformed),
     /// The client's: it must wait for the stop reply, or interrupt.
     Running,
+    /// The client's: it has killed the target or detached from it, or it has ended.
+    NoTarget,
     /// The client's: its packet is longer than the `PacketSize` it was told.
     TooLong,
     /// The transport's: the checksum was wrong and there is no `-` to say so with.
@@ -89,18 +108,34 @@ pub enum Error {
         /// Its bytes.
         length: u64,
     },
+    /// The client's: an expression that cannot be evaluated.
+    Expression(BadBytecode),
+    /// The client's: more memory than can be looked through while it waits.
+    TooMuch {
+        /// Bytes asked for.
+        length: u64,
+        /// Bytes it may be.
+        most: u64,
+    },
+    /// The client's: it wants memory of its own in the guest.
+    NoMemoryToGive,
     /// Whose it is, the target says.
     Target(TargetError),
 }
 
 impl Error {
-    /// `E.text` for clients that offered `error-message`, else `Enn`. Older ones know `E.text`
-    /// after some packets only, and take it for data after others.
-    pub fn data(&self, error_message: bool) -> Vec<u8> {
-        if error_message {
-            return format!("E.{self}").bytes().map(unframed).collect();
+    /// The reply's data.
+    pub fn data(&self, style: ErrorStyle) -> Vec<u8> {
+        let number = format!("E{:02x}", self.errno());
+        match style {
+            ErrorStyle::Number => number.into_bytes(),
+            ErrorStyle::Text => format!("E.{self}").bytes().map(unframed).collect(),
+            ErrorStyle::NumberAndText => {
+                let mut data = format!("{number};").into_bytes();
+                hex::push_bytes(&mut data, self.to_string().into_bytes());
+                data
+            }
         }
-        format!("E{:02x}", self.errno()).into_bytes()
     }
 
     /// Linux's number for an error of the sort. The manual gives the digits no meaning, save that
@@ -109,6 +144,7 @@ impl Error {
         const ESRCH: u8 = 3;
         const EIO: u8 = 5;
         const E2BIG: u8 = 7;
+        const ENOMEM: u8 = 12;
         const EFAULT: u8 = 14;
         const EBUSY: u8 = 16;
         const EINVAL: u8 = 22;
@@ -116,9 +152,10 @@ impl Error {
         const EOPNOTSUPP: u8 = 95;
         match self {
             Self::NoSuchAnnex => 0,
-            Self::NoSuchThread | Self::NoSuchProcess => ESRCH,
+            Self::NoSuchThread | Self::NoSuchProcess | Self::NoTarget => ESRCH,
             Self::Checksum | Self::Target(TargetError::Host(_)) => EIO,
-            Self::TooLong => E2BIG,
+            Self::TooLong | Self::TooMuch { .. } => E2BIG,
+            Self::NoMemoryToGive => ENOMEM,
             Self::BadRange { .. } | Self::Target(TargetError::Unmapped { .. }) => EFAULT,
             Self::Running => EBUSY,
             Self::Target(TargetError::NoRoom { .. }) => ENOSPC,
@@ -127,7 +164,8 @@ impl Error {
             | Self::OffsetPastEnd
             | Self::NoSuchRegister { .. }
             | Self::RegisterSize { .. }
-            | Self::Target(TargetError::Invalid(_)) => EINVAL,
+            | Self::Expression(_)
+            | Self::Target(TargetError::Unavailable | TargetError::Invalid(_)) => EINVAL,
         }
     }
 }
@@ -148,6 +186,9 @@ impl fmt::Display for Error {
                 write!(f, "malformed packet, expected {expected}")
             }
             Self::Running => f.write_str("the target is running"),
+            Self::NoTarget => {
+                f.write_str("there is no guest: it was killed, detached from, or has ended")
+            }
             Self::TooLong => f.write_str("packet longer than PacketSize"),
             Self::Checksum => f.write_str("wrong checksum"),
             Self::NoSuchThread => f.write_str("no such thread"),
@@ -162,6 +203,13 @@ impl fmt::Display for Error {
                 f,
                 "{length:#x} bytes at {addr:#x}, expected at least one and none past 2^64"
             ),
+            Self::Expression(error) => error.fmt(f),
+            Self::TooMuch { length, most } => {
+                write!(f, "{length:#x} bytes of memory, expected at most {most:#x}")
+            }
+            Self::NoMemoryToGive => {
+                f.write_str("the memory is the guest's, none of it can be allocated")
+            }
             Self::Target(error) => error.fmt(f),
         }
     }
@@ -202,19 +250,23 @@ mod tests {
     fn errors_are_a_number_or_a_text_as_the_client_likes() {
         let error = Error::from(TargetError::Unmapped { addr: 0x4000 });
 
-        assert_eq!(error.data(false), b"E0e");
-        assert_eq!(error.data(true), b"E.no memory at 0x4000");
+        assert_eq!(error.data(ErrorStyle::Number), b"E0e");
+        assert_eq!(error.data(ErrorStyle::Text), b"E.no memory at 0x4000");
+        assert_eq!(
+            error.data(ErrorStyle::NumberAndText),
+            b"E0e;6e6f206d656d6f727920617420307834303030"
+        );
     }
 
     #[test]
     fn a_bad_annex_is_number_zero() {
-        assert_eq!(Error::NoSuchAnnex.data(false), b"E00");
+        assert_eq!(Error::NoSuchAnnex.data(ErrorStyle::Number), b"E00");
     }
 
     #[test]
     fn nothing_in_an_error_text_needs_escaping() {
         let error = Error::from(TargetError::Host("#1 ${*} \n\u{e9}".to_owned()));
 
-        assert_eq!(error.data(true), b"E.the host failed: ?1 ?{?? ???");
+        assert_eq!(error.data(ErrorStyle::Text), b"E.the host failed: ?1 ?{?? ???");
     }
 }

@@ -5,7 +5,10 @@
 //! conversation; anything else meanwhile is a client's mistake and gets an error at once, so that
 //! its replies still match its packets.
 
+mod features;
 mod link;
+mod lldb;
+mod machine;
 mod memory;
 mod query;
 mod registers;
@@ -14,15 +17,16 @@ mod threads;
 
 use std::mem;
 
-use crate::aarch64::Register;
 use crate::command::{ClientFeatures, Command};
 use crate::packet::{Decoder, Event};
-use crate::reply::{Error, Reply};
-use crate::stop::Stop;
+use crate::reply::{Error, ErrorStyle, Reply};
+use crate::stop::{Stop, StopReason};
 use crate::target::{Target, TargetError, Tid};
-use crate::thread_id::{PROCESS, Part, ThreadId};
+use crate::thread_id::{Part, ThreadId};
 
+pub use features::FEATURES;
 use link::Link;
+use lldb::Lldb;
 
 /// What becomes of the connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -36,6 +40,19 @@ pub enum Flow {
     Killed,
 }
 
+/// The target, as the client knows it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum State {
+    /// Stopped. The client may look at it.
+    Stopped,
+    /// Running. The client waits for a stop reply.
+    Running,
+    /// Running, and the client has detached; it stays because of extended mode.
+    Detached,
+    /// Killed, or ended by itself.
+    Gone,
+}
+
 /// One client's conversation.
 #[derive(Debug)]
 pub struct Session {
@@ -44,13 +61,16 @@ pub struct Session {
     link: Link,
     // What the client has set.
     client: ClientFeatures,
+    lldb: Lldb,
+    /// `!`: the connection outlives the target.
+    is_extended: bool,
     /// `Hg`: the thread that registers and memory are read through.
     selected: Tid,
     /// `Hc`: the threads that `c` and `s` resume.
     resume: ThreadId,
-    // The target, as the client knows it.
+    // The target.
+    state: State,
     last_stop: Stop,
-    running: bool,
 }
 
 impl Session {
@@ -60,18 +80,21 @@ impl Session {
             decoder: Decoder::default(),
             link: Link::default(),
             client: ClientFeatures::default(),
+            lldb: Lldb::default(),
+            is_extended: false,
             selected: initial.tid,
             resume: ThreadId { process: Part::Any, thread: Part::Any },
+            state: State::Stopped,
             last_stop: initial,
-            running: false,
         }
     }
 
     /// Takes bytes from the client, in any fragmentation, and appends the replies to `out`.
     ///
-    /// A packet adds one reply at most (a resume that the target refuses two), of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes
-    /// at most while the target's own texts are short; feed no more at a time than the replies
-    /// may take up memory.
+    /// A packet adds one reply at most (a resume that the target refuses two, a monitor command as
+    /// many as its output takes), of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes at most
+    /// while the target's own texts are short; feed no more at a time than the replies may take up
+    /// memory.
     ///
     /// Once it has returned anything but [`Flow::Continue`] the session is over, and bytes after
     /// the packet that ended it are dropped.
@@ -97,15 +120,38 @@ impl Session {
     pub fn stopped(&mut self, stop: Stop, target: &mut dyn Target, out: &mut Vec<u8>) {
         self.last_stop = stop;
         self.selected = stop.tid;
-        if mem::take(&mut self.running) {
-            let reply = self.halt_reason(target);
+        let is_end = matches!(stop.reason, StopReason::Exited(_));
+        let next = if is_end { State::Gone } else { State::Stopped };
+        let last = mem::replace(&mut self.state, next);
+        if last == State::Running {
+            let reply = self.stop_reply(target, stop);
             self.send(reply, out);
         }
     }
 
+    /// Appends words for the client to show, if it can take them now: it waits for a stop, and no
+    /// earlier ones are on their way. Returns whether it could.
+    pub fn console(&mut self, text: &str, out: &mut Vec<u8>) -> bool {
+        let takes = self.state == State::Running && self.link.is_idle();
+        if takes {
+            self.print(text, out);
+        }
+        takes
+    }
+
     /// Whether the client has resumed the target and not been told of a stop since.
     pub fn is_running(&self) -> bool {
-        self.running
+        matches!(self.state, State::Running | State::Detached)
+    }
+
+    /// Whether the client may want to start a target again that has ended.
+    pub fn outlives_target(&self) -> bool {
+        self.is_extended
+    }
+
+    /// Whether there is no target any more: the client killed it, or it has ended.
+    pub fn has_outlived_target(&self) -> bool {
+        self.state == State::Gone
     }
 
     fn on_event(&mut self, event: Event<'_>, target: &mut dyn Target, out: &mut Vec<u8>) -> Flow {
@@ -124,11 +170,11 @@ impl Session {
                     self.send_error(&Error::Checksum, out);
                 }
             }
-            Event::Ack => self.link.arrived(),
+            Event::Ack => self.link.arrived(out),
             Event::Nak => self.link.send_again(out),
             // "Interrupts received while the program is stopped are discarded" (RSP manual,
             // Interrupts): the stop reply and the interrupt crossed.
-            Event::Interrupt if self.running => target.interrupt(),
+            Event::Interrupt if self.state == State::Running => target.interrupt(),
             Event::Interrupt => {}
         }
         Flow::Continue
@@ -137,12 +183,13 @@ impl Session {
     fn obey(&mut self, data: &[u8], target: &mut dyn Target, out: &mut Vec<u8>) -> Flow {
         let command = Command::parse(data);
         let end = match command {
+            _ if self.is_extended => Flow::Continue,
             Ok(Command::Detach { .. }) => Flow::Detached,
             Ok(Command::Kill | Command::KillProcess { .. }) => Flow::Killed,
             _ => Flow::Continue,
         };
         let is_resume = matches!(command, Ok(Command::VCont(_) | Command::Resume { .. }));
-        match command.map_err(Error::from).and_then(|command| self.execute(command, target)) {
+        match command.map_err(Error::from).and_then(|command| self.execute(command, target, out)) {
             Ok(reply) => {
                 self.send(reply, out);
                 end
@@ -165,24 +212,44 @@ impl Session {
     }
 
     fn send_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.link.send(&error.data(self.client.error_message), out);
+        let style = match (self.client.error_message, self.lldb.error_strings) {
+            (true, _) => ErrorStyle::Text,
+            (false, true) => ErrorStyle::NumberAndText,
+            (false, false) => ErrorStyle::Number,
+        };
+        self.link.send(&error.data(style), out);
+    }
+
+    /// Whether the target is as a command needs it.
+    fn check_state(&self, command: &Command<'_>) -> Result<(), Error> {
+        match self.state {
+            _ if command.is_for_any_time() => Ok(()),
+            State::Stopped => Ok(()),
+            State::Running => Err(Error::Running),
+            State::Detached | State::Gone if command.is_for_no_target() => Ok(()),
+            State::Detached | State::Gone => Err(Error::NoTarget),
+        }
     }
 
     /// Obeys one command; in the order of [`Command`].
-    fn execute(&mut self, command: Command<'_>, target: &mut dyn Target) -> Result<Reply, Error> {
-        let any_time =
-            matches!(command, Command::CtrlC | Command::Kill | Command::KillProcess { .. });
-        if self.running && !any_time {
-            return Err(Error::Running);
-        }
+    fn execute(
+        &mut self,
+        command: Command<'_>,
+        target: &mut dyn Target,
+        out: &mut Vec<u8>,
+    ) -> Result<Reply, Error> {
+        self.check_state(&command)?;
         match command {
-            Command::Supported(client) => Ok(self.supported(client)),
+            Command::Supported(client) => Ok(self.supported(target, client)),
             Command::StartNoAckMode => Ok(self.start_no_ack_mode()),
+            Command::Extend => Ok(self.extend()),
             Command::HaltReason => Ok(self.halt_reason(target)),
             Command::ReadObject { object, offset, length } => {
                 self.read_object(target, object, offset, length)
             }
             Command::Symbol => Ok(Reply::Ok),
+            Command::Offsets => Ok(query::offsets(target)),
+            Command::Monitor(command) => self.monitor(target, &command.decode(), out),
 
             Command::SelectThread(id) => self.select_thread(target, id),
             Command::SelectResumeThread(id) => self.select_resume_thread(target, id),
@@ -192,29 +259,47 @@ impl Session {
             Command::NextThreadInfo => Ok(Reply::Text("l".to_owned())),
             Command::ThreadExtraInfo(id) => threads::extra_info(target, id),
 
-            Command::ReadRegisters => self.read_registers(target),
-            Command::WriteRegisters(values) => self.write_registers(target, values),
-            Command::ReadRegister { number } => self.read_register(target, number),
-            Command::WriteRegister { number, value } => self.write_register(target, number, value),
+            Command::ReadRegisters { thread } => self.read_registers(target, thread),
+            Command::WriteRegisters { values, thread } => {
+                self.write_registers(target, values, thread)
+            }
+            Command::ReadRegister { number, thread } => self.read_register(target, number, thread),
+            Command::WriteRegister { number, value, thread } => {
+                self.write_register(target, number, value, thread)
+            }
 
             Command::ReadMemory { addr, length } => self.read_memory(target, addr, length),
+            Command::ReadBinary { addr, length } => self.read_binary(target, addr, length),
             Command::WriteMemory { addr, data } => self.write_memory(target, addr, data),
+            Command::Search { addr, length, pattern } => self.search(target, addr, length, pattern),
+            Command::Checksum { addr, length } => self.checksum(target, addr, length),
 
-            Command::Insert(point) => stoppoint(target.insert(self.selected, point)),
+            Command::Insert { point, agent } => self.insert(target, point, agent),
             Command::Remove(point) => stoppoint(target.remove(self.selected, point)),
 
-            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S;r".to_owned())),
+            Command::VContActions => Ok(Reply::Text("vCont;c;C;s;S;t;r".to_owned())),
             Command::VCont(actions) => self.v_cont(target, &actions),
             Command::Resume { action, addr } => self.resume(target, action, addr),
             Command::CtrlC => Ok(self.ctrl_c(target)),
 
             Command::Attached => Ok(Reply::Text("1".to_owned())),
+            Command::Attach { process } => self.attach(target, process),
+            Command::Run => self.run_again(target),
+            Command::Restart => self.restart(target),
             Command::Detach { process } => self.detach(target, process),
             Command::KillProcess { process } => self.kill_process(target, process),
-            Command::Kill => {
-                target.kill();
-                Ok(Reply::None)
-            }
+            Command::Kill => Ok(self.kill(target)),
+
+            Command::Describe(what) => Ok(lldb::describe(target, what)),
+            Command::ThreadSuffix => Ok(self.set_lldb(|lldb| lldb.is_here = true)),
+            Command::ListThreads => Ok(self.set_lldb(|lldb| lldb.list_threads = true)),
+            Command::ErrorStrings => Ok(self.set_lldb(|lldb| lldb.error_strings = true)),
+            Command::RegisterInfo { number } => lldb::register_info(number),
+            Command::ThreadsInfo => Ok(self.threads_info(target)),
+            Command::ThreadStopInfo(id) => self.thread_stop_info(target, id),
+            Command::MemoryRegion { addr } => self.memory_region(target, addr),
+            Command::WatchpointSupport => Ok(Reply::Text(format!("num:{};", target.watchpoints()))),
+            Command::Allocate => Err(Error::NoMemoryToGive),
 
             Command::Unknown => Ok(Reply::Empty),
         }
@@ -225,33 +310,9 @@ impl Session {
         Reply::Ok
     }
 
-    /// Registers the target will not give are left out; the client asks for them by itself.
-    fn halt_reason(&self, target: &mut dyn Target) -> Reply {
-        let tid = self.last_stop.tid;
-        let registers = Register::core()
-            .filter_map(|reg| target.read_register(tid, reg).ok().map(|value| (reg, value)));
-        Reply::Text(self.last_stop.reply(self.client, registers))
-    }
-
-    fn detach(&self, target: &mut dyn Target, process: Option<u64>) -> Result<Reply, Error> {
-        self.check_process(process.unwrap_or(PROCESS))?;
-        target.detach();
-        Ok(Reply::Ok)
-    }
-
-    fn kill_process(&self, target: &mut dyn Target, process: u64) -> Result<Reply, Error> {
-        self.check_process(process)?;
-        target.kill();
-        Ok(Reply::Ok)
-    }
-
-    /// Without `multiprocess` the client was never told of a process 1. GDB then makes a number
-    /// up, 42000, and means the one there is.
-    fn check_process(&self, process: u64) -> Result<(), Error> {
-        if self.client.multiprocess && process != PROCESS {
-            return Err(Error::NoSuchProcess);
-        }
-        Ok(())
+    fn set_lldb(&mut self, set: impl FnOnce(&mut Lldb)) -> Reply {
+        set(&mut self.lldb);
+        Reply::Ok
     }
 }
 

@@ -6,6 +6,8 @@ use crate::hex;
 use crate::target::{Kind, Tid};
 use crate::thread_id::{self, PROCESS};
 
+/// GDB's number for no signal: a thread that is stopped because others are.
+pub const NONE: u8 = 0;
 /// GDB's number for an interrupt from the user. Signals on the wire are GDB's, not the host's.
 pub const SIGINT: u8 = 2;
 /// GDB's number for a breakpoint, a watchpoint or a finished step.
@@ -45,30 +47,52 @@ pub enum StopReason {
 }
 
 impl Stop {
-    /// The stop reply's data. `registers` ride along as `number:value;`, so that the client need
-    /// not ask for them.
+    /// The stop reply's data, with more fields as they stand. `registers` ride along as
+    /// `number:value;`, so that the client need not ask for them.
     pub(crate) fn reply(
         &self,
         client: ClientFeatures,
+        more: &str,
         registers: impl Iterator<Item = (Register, RegisterValue)>,
     ) -> String {
-        let signal = match self.reason {
+        match self.reason {
             StopReason::Exited(status) if client.multiprocess => {
                 return format!("W{status:02x};process:{PROCESS:x}");
             }
             StopReason::Exited(status) => return format!("W{status:02x}"),
-            StopReason::Signal(signal) => signal,
-            _ => SIGTRAP,
-        };
+            _ => {}
+        }
+        let signal = self.reason.signal();
         let thread = thread_id::format(self.tid, client.multiprocess);
         let core = self.tid.index();
         let reason = self.reason.field(client);
         let registers: String = registers.map(|(reg, value)| expedited(reg, value)).collect();
-        format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{registers}")
+        format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{more}{registers}")
     }
 }
 
 impl StopReason {
+    /// GDB's number of the signal that a debugger is told of; of an end, none.
+    pub(crate) fn signal(self) -> u8 {
+        match self {
+            Self::Signal(signal) => signal,
+            Self::Exited(_) => NONE,
+            _ => SIGTRAP,
+        }
+    }
+
+    /// In LLDB's words (GDB Remote Protocol Extensions, "Stop reply packet extensions").
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Signal(NONE) => "none",
+            Self::Signal(_) => "signal",
+            Self::Step => "trace",
+            Self::SwBreak | Self::HwBreak => "breakpoint",
+            Self::Watch { .. } => "watchpoint",
+            Self::Exited(_) => "exited",
+        }
+    }
+
     /// The field that tells it from other `SIGTRAP`s. `swbreak` and `hwbreak` are errors to
     /// clients that did not offer them (RSP manual, Stop Reply Packets, "swbreak").
     fn field(self, client: ClientFeatures) -> String {
@@ -98,12 +122,18 @@ mod tests {
         swbreak: false,
         hwbreak: false,
         error_message: false,
+        no_resumed: false,
     };
-    const GDB: ClientFeatures =
-        ClientFeatures { multiprocess: true, swbreak: true, hwbreak: true, error_message: true };
+    const GDB: ClientFeatures = ClientFeatures {
+        multiprocess: true,
+        swbreak: true,
+        hwbreak: true,
+        error_message: true,
+        no_resumed: true,
+    };
 
     fn reply(client: ClientFeatures, reason: StopReason) -> String {
-        Stop { tid: Tid::from_index(15), reason }.reply(client, iter::empty())
+        Stop { tid: Tid::from_index(15), reason }.reply(client, "", iter::empty())
     }
 
     #[test]
@@ -147,7 +177,7 @@ mod tests {
         ];
 
         assert_eq!(
-            stop.reply(GDB, registers.into_iter()),
+            stop.reply(GDB, "", registers.into_iter()),
             "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;21:c5030000;"
         );
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use crate::aarch64::{Register, RegisterValue, Registers};
+use crate::agent::Agent;
 
 /// A thread id: the vCPU's index plus one, because the protocol keeps 0 for "any thread"
 /// (RSP manual, Packets, "thread-id syntax").
@@ -94,6 +95,8 @@ pub enum TargetError {
     /// The client's: the target can never do this. To `Z` and `z` it is the empty reply, upon
     /// which a client stops using that type.
     Unsupported,
+    /// Nobody's: the thread does not have this register now.
+    Unavailable,
     /// The client's: every unit is in use; removing one makes room.
     NoRoom {
         /// The units in plural: "hardware breakpoints".
@@ -112,6 +115,7 @@ impl fmt::Display for TargetError {
         match self {
             Self::Unmapped { addr } => write!(f, "no memory at {addr:#x}"),
             Self::Unsupported => f.write_str("not supported by this target"),
+            Self::Unavailable => f.write_str("not available now"),
             Self::NoRoom { what, have } => write!(f, "all {have} {what} are in use"),
             Self::Invalid(text) => f.write_str(text),
             Self::Host(text) => write!(f, "the host failed: {text}"),
@@ -121,11 +125,36 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
+/// A range of virtual addresses that are alike.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct MemoryRegion {
+    /// Its first address.
+    pub first: u64,
+    /// Its last address, not before the first.
+    pub last: u64,
+    /// What the kernel may do there; `None` where nothing is mapped.
+    pub access: Option<Permissions>,
+}
+
+/// What may be done with memory.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Permissions {
+    /// Loads.
+    pub read: bool,
+    /// Stores.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
 /// A machine under debug.
 ///
 /// A [`Session`](crate::Session) calls these only while the target is stopped, save for
-/// [`interrupt`](Self::interrupt), [`kill`](Self::kill) and [`threads`](Self::threads). A `tid`
-/// it passes is always below [`threads`](Self::threads). None of these may block on the client.
+/// [`interrupt`](Self::interrupt), [`kill`](Self::kill), [`restart`](Self::restart),
+/// [`threads`](Self::threads) and those without `tid` that take `&self`. After
+/// [`kill`](Self::kill), or once it has ended, only [`restart`](Self::restart) and the latter are
+/// called. A `tid` it passes is always below [`threads`](Self::threads). None of these may block
+/// on the client.
 pub trait Target {
     /// The number of vCPUs, started or not. At least 1, and the same for the whole session.
     fn threads(&self) -> usize;
@@ -133,13 +162,26 @@ pub trait Target {
     /// A few words on the thread for `info threads`: "vCPU 0, halted". Stable while stopped.
     fn thread_label(&self, tid: Tid) -> String;
 
-    /// Fills `out` with every general and floating-point register.
-    fn read_registers(&mut self, tid: Tid, out: &mut Registers) -> Result<(), TargetError>;
+    /// Whether the thread cannot run until another one starts it.
+    fn is_off(&self, tid: Tid) -> bool;
+
+    /// Path of the program with its symbols, as the client would open it; `None` if not known.
+    fn exec_file(&self) -> Option<&str>;
+
+    /// How far the program is from the addresses it was linked to; `None` while not known.
+    fn slide(&self) -> Option<u64>;
+
+    /// Bits of a virtual address that count; those above tell kernel from user space, or hold tags
+    /// and signatures.
+    fn address_bits(&self) -> u32;
+
+    /// How many watchpoints of up to 8 bytes there can be.
+    fn watchpoints(&self) -> usize;
 
     /// Sets every general and floating-point register.
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError>;
 
-    /// Returns one register.
+    /// Returns one register; `Unavailable` if this thread does not have it now.
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError>;
 
     /// Sets one register. `value` fits its size.
@@ -165,12 +207,17 @@ pub trait Target {
     /// space.
     fn write_memory(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError>;
 
-    /// Sets a stoppoint for all threads, at an address as `tid` sees it.
+    /// What is around virtual address `addr` as the thread sees it: a region that holds it, of which
+    /// all is alike. It may be smaller than it could.
+    fn memory_region(&mut self, tid: Tid, addr: u64) -> Result<MemoryRegion, TargetError>;
+
+    /// Sets a stoppoint for all threads, at an address as `tid` sees it. A breakpoint's hits are
+    /// for `agent` to judge; a watchpoint's is empty.
     ///
-    /// Returns `Ok` if it is set already: packets may be retransmitted, so "should be implemented
-    /// in an idempotent way" (RSP manual, Packets, "Z"). Returns `Unsupported` only if no
-    /// stoppoint of this kind can be set, ever.
-    fn insert(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError>;
+    /// Returns `Ok` if it is set already, with `agent` instead of what it had: packets may be
+    /// retransmitted, so "should be implemented in an idempotent way" (RSP manual, Packets, "Z").
+    /// Returns `Unsupported` only if no stoppoint of this kind can be set, ever.
+    fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError>;
 
     /// Removes a stoppoint. Returns `Ok` if it is not there, for the same reason.
     fn remove(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError>;
@@ -187,11 +234,24 @@ pub trait Target {
     /// that, it changes nothing.
     fn interrupt(&mut self);
 
+    /// Obeys a command of the machine's own, such as `help`, and hands its output to `print` piece
+    /// by piece.
+    fn monitor(
+        &mut self,
+        tid: Tid,
+        command: &str,
+        print: &mut dyn FnMut(&str),
+    ) -> Result<(), TargetError>;
+
     /// Removes every stoppoint and lets the machine run on, undebugged.
     fn detach(&mut self);
 
     /// Ends the machine. It may be running.
     fn kill(&mut self);
+
+    /// Puts the machine back to its first instruction, stopped and without stoppoints, whatever it
+    /// does now. After an error it is as it was.
+    fn restart(&mut self) -> Result<(), TargetError>;
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@
 use std::sync::LazyLock;
 
 use crate::aarch64::Register;
+use crate::register_info::RegisterInfo;
 
 /// `target.xml`, the only annex.
 pub static TARGET_XML: LazyLock<String> = LazyLock::new(|| {
     let (core, fpu): (Vec<_>, Vec<_>) = Register::all()
         .partition(|reg| !matches!(reg, Register::V(_) | Register::Fpsr | Register::Fpcr));
-    let elements = |regs: Vec<Register>| regs.into_iter().map(element).collect::<String>();
+    let elements = |regs: Vec<Register>| {
+        regs.into_iter().map(|reg| RegisterInfo::of(reg).element()).collect::<String>()
+    };
     format!(
         r#"<?xml version="1.0"?>
 <!DOCTYPE target SYSTEM "gdb-target.dtd">
@@ -91,19 +94,6 @@ const VECTOR: &str = r#"<vector id="v2d" type="ieee_double" count="2"/>
 <field name="b" type="vnb"/><field name="q" type="vnq"/>
 </union>
 "#;
-
-fn element(reg: Register) -> String {
-    let (name, kind) = match reg {
-        Register::X(n) => (format!("x{n}"), "int64"),
-        Register::Sp => ("sp".to_owned(), "data_ptr"),
-        Register::Pc => ("pc".to_owned(), "code_ptr"),
-        Register::Cpsr => ("cpsr".to_owned(), "pstate"),
-        Register::V(n) => (format!("v{n}"), "vector"),
-        Register::Fpsr => ("fpsr".to_owned(), "int32"),
-        Register::Fpcr => ("fpcr".to_owned(), "int32"),
-    };
-    format!("<reg name=\"{name}\" bitsize=\"{}\" type=\"{kind}\"/>\n", reg.size() * 8)
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,9 +9,9 @@ pub fn all(target: &dyn Target) -> impl Iterator<Item = Tid> {
     (0..target.threads()).map(Tid::from_index)
 }
 
-/// The document.
-pub fn xml(target: &dyn Target, multiprocess: bool) -> String {
-    let threads = all(target).map(|tid| {
+/// The document with these threads.
+pub fn xml(target: &dyn Target, threads: impl Iterator<Item = Tid>, multiprocess: bool) -> String {
+    let threads = threads.map(|tid| {
         let id = thread_id::format(tid, multiprocess);
         let name = escape(&target.thread_label(tid));
         format!("<thread id=\"{id}\" core=\"{}\" name=\"{name}\"/>\n", tid.index())
@@ -45,7 +45,7 @@ mod tests {
         target.labels[1] = "a<b>&\"c\"\n".to_owned();
 
         assert_eq!(
-            xml(&target, true),
+            xml(&target, all(&target), true),
             "<?xml version=\"1.0\"?>\n\
              <threads>\n\
              <thread id=\"p1.1\" core=\"0\" name=\"vCPU 0\"/>\n\

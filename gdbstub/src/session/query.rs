@@ -1,9 +1,9 @@
-//! `qSupported` and `qXfer` (RSP manual, General Query Packets).
+//! `qXfer`, `qOffsets`, `qRcmd` (RSP manual, General Query Packets).
 
-use crate::command::{ClientFeatures, Object};
+use crate::command::Object;
 use crate::packet::PACKET_SIZE;
 use crate::reply::{Error, Reply};
-use crate::session::Session;
+use crate::session::{Session, State};
 use crate::target::Target;
 use crate::target_xml::TARGET_XML;
 use crate::thread_list;
@@ -11,24 +11,10 @@ use crate::thread_list;
 /// Bytes of a document in one reply: it fits a packet even if each of them is escaped.
 const MOST: u64 = PACKET_SIZE as u64 / 2 - 1;
 
-impl Session {
-    /// Says what there is here. Two features stand only where the client has them too: they
-    /// change the syntax of what it gets.
-    pub(super) fn supported(&mut self, client: ClientFeatures) -> Reply {
-        self.client = client;
-        let mut features = format!(
-            "PacketSize={PACKET_SIZE:x};QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;\
-             qXfer:features:read+;qXfer:threads:read+"
-        );
-        if client.multiprocess {
-            features += ";multiprocess+";
-        }
-        if client.error_message {
-            features += ";error-message+";
-        }
-        Reply::Text(features)
-    }
+/// Bytes of text in one `O` packet: two digits each.
+const MOST_TEXT: usize = PACKET_SIZE / 2 - 1;
 
+impl Session {
     /// The document is made anew for each of its parts; it stays the same while the target is
     /// stopped.
     pub(super) fn read_object(
@@ -42,9 +28,43 @@ impl Session {
             Object::Features { annex: b"target.xml" } => part(&TARGET_XML, offset, length),
             Object::Features { .. } => Err(Error::NoSuchAnnex),
             Object::Threads => {
-                part(&thread_list::xml(target, self.client.multiprocess), offset, length)
+                let threads = thread_list::all(target).filter(|_| self.state == State::Stopped);
+                let document = thread_list::xml(target, threads, self.client.multiprocess);
+                part(&document, offset, length)
             }
+            Object::ExecFile => match target.exec_file() {
+                Some(path) => part(path, offset, length),
+                None => Ok(Reply::Empty),
+            },
         }
+    }
+
+    /// The command's output goes out as it comes; the reply follows it.
+    pub(super) fn monitor(
+        &mut self,
+        target: &mut dyn Target,
+        command: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Reply, Error> {
+        let command = String::from_utf8_lossy(command);
+        target.monitor(self.selected, command.trim(), &mut |text| self.print(text, out))?;
+        Ok(Reply::Ok)
+    }
+
+    /// Appends words for the client to show, in as many packets as they take.
+    pub(super) fn print(&mut self, text: &str, out: &mut Vec<u8>) {
+        for piece in text.as_bytes().chunks(MOST_TEXT) {
+            self.send(Reply::Console(piece.to_vec()), out);
+        }
+    }
+}
+
+/// The three sections move together. GDB adds a `TextSeg` to addresses that it takes for relative
+/// to the segment, LLDB takes it for the slide; this form both take for the same.
+pub fn offsets(target: &dyn Target) -> Reply {
+    match target.slide() {
+        Some(slide) => Reply::Text(format!("Text={slide:x};Data={slide:x};Bss={slide:x}")),
+        None => Reply::Empty,
     }
 }
 

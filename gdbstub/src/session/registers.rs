@@ -1,26 +1,41 @@
 //! `g`, `G`, `p`, `P` (RSP manual, Packets).
 
 use crate::aarch64::{Register, RegisterValue, Registers};
-use crate::hex::HexBytes;
+use crate::hex::{self, HexBytes};
 use crate::reply::{Error, Reply};
-use crate::session::Session;
-use crate::target::Target;
+use crate::session::{Session, threads};
+use crate::target::{Target, TargetError, Tid};
+use crate::thread_id::ThreadId;
 
 impl Session {
-    pub(super) fn read_registers(&self, target: &mut dyn Target) -> Result<Reply, Error> {
-        let mut registers = Registers::default();
-        target.read_registers(self.selected, &mut registers)?;
-        Ok(Reply::Hex(registers.to_bytes().collect()))
+    /// The thread that a register packet means.
+    fn thread(&self, target: &dyn Target, named: Option<ThreadId>) -> Result<Tid, Error> {
+        named.map_or(Ok(self.selected), |id| threads::find(target, id))
+    }
+
+    pub(super) fn read_registers(
+        &self,
+        target: &mut dyn Target,
+        thread: Option<ThreadId>,
+    ) -> Result<Reply, Error> {
+        let tid = self.thread(target, thread)?;
+        let mut digits = Vec::with_capacity(2 * Registers::SIZE);
+        for reg in Register::all() {
+            digits.extend(read(target, tid, reg)?);
+        }
+        Ok(Reply::Bytes(digits))
     }
 
     pub(super) fn write_registers(
         &self,
         target: &mut dyn Target,
         values: HexBytes<'_>,
+        thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
+        let tid = self.thread(target, thread)?;
         let wrong_size = Error::RegisterSize { found: values.len(), expected: Registers::SIZE };
         let registers = Registers::from_bytes(&values.decode()).ok_or(wrong_size)?;
-        target.write_registers(self.selected, &registers)?;
+        target.write_registers(tid, &registers)?;
         Ok(Reply::Ok)
     }
 
@@ -28,10 +43,11 @@ impl Session {
         &self,
         target: &mut dyn Target,
         number: u64,
+        thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
+        let tid = self.thread(target, thread)?;
         let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
-        let value = target.read_register(self.selected, reg)?;
-        Ok(Reply::Hex(value.to_bytes(reg).collect()))
+        Ok(Reply::Bytes(read(target, tid, reg)?))
     }
 
     pub(super) fn write_register(
@@ -39,11 +55,23 @@ impl Session {
         target: &mut dyn Target,
         number: u64,
         value: HexBytes<'_>,
+        thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
+        let tid = self.thread(target, thread)?;
         let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
         let wrong_size = Error::RegisterSize { found: value.len(), expected: reg.size() };
         let value = RegisterValue::from_bytes(reg, &value.decode()).ok_or(wrong_size)?;
-        target.write_register(self.selected, reg, value)?;
+        target.write_register(tid, reg, value)?;
         Ok(Reply::Ok)
+    }
+}
+
+/// The digits of one register. Those of one that the thread does not have now are `x` (RSP manual,
+/// Packets, "g").
+fn read(target: &mut dyn Target, tid: Tid, reg: Register) -> Result<Vec<u8>, TargetError> {
+    match target.read_register(tid, reg) {
+        Ok(value) => Ok(value.to_bytes(reg).flat_map(hex::pair).collect()),
+        Err(TargetError::Unavailable) => Ok(vec![b'x'; 2 * reg.size()]),
+        Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 //! Packets).
 
 use crate::reply::{Error, Reply};
-use crate::session::Session;
+use crate::session::{Session, State};
 use crate::target::{Target, Tid};
 use crate::thread_id::{self, Part, ThreadId};
 use crate::thread_list;
@@ -37,6 +37,9 @@ impl Session {
 
     /// All of them at once; `qsThreadInfo` then has none left.
     pub(super) fn first_thread_info(&self, target: &dyn Target) -> Reply {
+        if self.state != State::Stopped {
+            return Reply::Text("l".to_owned());
+        }
         let ids = thread_list::all(target)
             .map(|tid| thread_id::format(tid, self.client.multiprocess))
             .collect::<Vec<_>>();

@@ -1,11 +1,18 @@
 use crate::aarch64::{Register, RegisterValue, Registers};
-use crate::target::{Action, Stoppoint, Target, TargetError, Tid};
+use crate::agent::Agent;
+use crate::target::{Action, MemoryRegion, Permissions, Stoppoint, Target, TargetError, Tid};
 
 /// A machine of 16 KiB of memory that records what it is told to do.
 pub struct FakeTarget {
     pub registers: Vec<Registers>,
     pub labels: Vec<String>,
     pub memory: Vec<u8>,
+    /// Those that are off.
+    pub off: Vec<Tid>,
+    /// Registers that no thread has.
+    pub unavailable: Vec<Register>,
+    pub exec_file: Option<String>,
+    pub slide: Option<u64>,
     pub log: Vec<String>,
     /// What the next call that can fail fails with.
     pub fail: Option<TargetError>,
@@ -21,6 +28,10 @@ impl FakeTarget {
             registers: vec![Registers::default(); threads],
             labels: (0..threads).map(|index| format!("vCPU {index}")).collect(),
             memory: vec![0; Self::SIZE],
+            off: Vec::new(),
+            unavailable: Vec::new(),
+            exec_file: None,
+            slide: None,
             log: Vec::new(),
             fail: None,
         }
@@ -48,9 +59,24 @@ impl Target for FakeTarget {
         self.labels[tid.index()].clone()
     }
 
-    fn read_registers(&mut self, tid: Tid, out: &mut Registers) -> Result<(), TargetError> {
-        *out = self.registers[tid.index()].clone();
-        self.fail.take().map_or(Ok(()), Err)
+    fn is_off(&self, tid: Tid) -> bool {
+        self.off.contains(&tid)
+    }
+
+    fn exec_file(&self) -> Option<&str> {
+        self.exec_file.as_deref()
+    }
+
+    fn slide(&self) -> Option<u64> {
+        self.slide
+    }
+
+    fn address_bits(&self) -> u32 {
+        48
+    }
+
+    fn watchpoints(&self) -> usize {
+        4
     }
 
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
@@ -59,7 +85,10 @@ impl Target for FakeTarget {
     }
 
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
-        Ok(self.registers[tid.index()].get(reg))
+        if self.unavailable.contains(&reg) {
+            return Err(TargetError::Unavailable);
+        }
+        self.fail.take().map_or(Ok(self.registers[tid.index()].get(reg)), Err)
     }
 
     fn write_register(
@@ -89,9 +118,23 @@ impl Target for FakeTarget {
         Ok(())
     }
 
-    fn insert(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
+    /// Its memory, and what lies before and behind it.
+    fn memory_region(&mut self, _: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        let end = Self::BASE + self.memory.len() as u64;
+        Ok(if addr < Self::BASE {
+            MemoryRegion { first: 0, last: Self::BASE - 1, access: None }
+        } else if addr < end {
+            let access = Permissions { read: true, write: false, execute: true };
+            MemoryRegion { first: Self::BASE, last: end - 1, access: Some(access) }
+        } else {
+            MemoryRegion { first: end, last: u64::MAX, access: None }
+        })
+    }
+
+    fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
         let Stoppoint { kind, addr, len } = point;
-        self.record(format!("insert {kind:?} {addr:#x} {len} as {}", tid.number()))
+        let agent = if agent == Agent::default() { "" } else { " with an agent" };
+        self.record(format!("insert {kind:?} {addr:#x} {len} as {}{agent}", tid.number()))
     }
 
     fn remove(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
@@ -111,11 +154,28 @@ impl Target for FakeTarget {
         self.log.push("interrupt".to_owned());
     }
 
+    /// Says each word of a command that begins with `say`.
+    fn monitor(
+        &mut self,
+        tid: Tid,
+        command: &str,
+        print: &mut dyn FnMut(&str),
+    ) -> Result<(), TargetError> {
+        self.record(format!("monitor {command:?} as {}", tid.number()))?;
+        let words = command.strip_prefix("say ").unwrap_or_default();
+        words.split_inclusive(' ').for_each(print);
+        Ok(())
+    }
+
     fn detach(&mut self) {
         self.log.push("detach".to_owned());
     }
 
     fn kill(&mut self) {
         self.log.push("kill".to_owned());
+    }
+
+    fn restart(&mut self) -> Result<(), TargetError> {
+        self.record("restart".to_owned())
     }
 }

@@ -12,6 +12,7 @@ pub mod engine;
 mod inject;
 #[cfg(target_arch = "aarch64")]
 mod memory;
+mod monitor;
 #[cfg(target_arch = "aarch64")]
 mod points;
 #[cfg(target_arch = "aarch64")]

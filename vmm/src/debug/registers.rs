@@ -21,14 +21,6 @@ pub fn read(vcpu: &Vcpu, register: Register) -> Result<RegisterValue, Error> {
     })
 }
 
-/// Reads all of them.
-pub fn read_all(vcpu: &Vcpu, out: &mut Registers) -> Result<(), Error> {
-    for register in Register::all() {
-        out.set(register, read(vcpu, register)?);
-    }
-    Ok(())
-}
-
 /// Writes one register.
 pub fn write(vcpu: &Vcpu, register: Register, value: RegisterValue) -> Result<(), Error> {
     match register {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use gdbstub::{
-    Action, Kind, Register, RegisterValue, Registers, Stop, StopReason, Stoppoint, Target,
-    TargetError, Tid, stop,
+    Action, Agent, Kind, MemoryRegion, Register, RegisterValue, Registers, Stop, StopReason,
+    Stoppoint, Target, TargetError, Tid, stop,
 };
 
 use super::engine::Engine;
 use super::memory::{Spaces, View};
-use super::registers;
+use super::{monitor, registers};
 use crate::arch::watchpoint::{Access, Watchpoint};
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
@@ -248,8 +248,24 @@ impl Target for Guest {
         format!("vCPU {} [{state}]", tid.index())
     }
 
-    fn read_registers(&mut self, tid: Tid, out: &mut Registers) -> Result<(), TargetError> {
-        self.with_vcpu(tid, |vcpu| registers::read_all(vcpu, out))
+    fn is_off(&self, tid: Tid) -> bool {
+        self.with_vcpu(tid, Vcpu::is_off).unwrap_or(false)
+    }
+
+    fn exec_file(&self) -> Option<&str> {
+        None
+    }
+
+    fn slide(&self) -> Option<u64> {
+        None
+    }
+
+    fn address_bits(&self) -> u32 {
+        48
+    }
+
+    fn watchpoints(&self) -> usize {
+        4
     }
 
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
@@ -286,7 +302,11 @@ impl Target for Guest {
             .map_err(|addr| TargetError::Unmapped { addr })
     }
 
-    fn insert(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
+    fn memory_region(&mut self, _: Tid, _: u64) -> Result<MemoryRegion, TargetError> {
+        Err(TargetError::Unsupported)
+    }
+
+    fn insert(&mut self, tid: Tid, point: Stoppoint, _: Agent) -> Result<(), TargetError> {
         let access = match point.kind {
             Kind::Software => {
                 check_alignment(point.addr)?;
@@ -355,6 +375,15 @@ impl Target for Guest {
         self.is_interrupt_wanted = true;
     }
 
+    fn monitor(
+        &mut self,
+        _: Tid,
+        command: &str,
+        print: &mut dyn FnMut(&str),
+    ) -> Result<(), TargetError> {
+        monitor::run(command, print)
+    }
+
     fn detach(&mut self) {
         self.control.park();
         self.engine.points().clear(&self.engine.memory);
@@ -364,5 +393,9 @@ impl Target for Guest {
 
     fn kill(&mut self) {
         self.control.park();
+    }
+
+    fn restart(&mut self) -> Result<(), TargetError> {
+        Err(TargetError::Unsupported)
     }
 }

@@ -1,0 +1,59 @@
+//! What the stub speaks, for people: the tables of docs/protocol.md, made from those that the code
+//! itself goes by.
+
+use crate::command::table::PACKETS;
+use crate::session::FEATURES;
+
+/// Every packet that is understood, as a table in Markdown.
+pub fn packets() -> String {
+    let mut table = String::from("| packet | what it does here | manual |\n|---|---|---|\n");
+    for packet in PACKETS {
+        let manual = packet.manual.name();
+        table += &format!("| `{}` | {} | {manual} |\n", packet.syntax, packet.does);
+    }
+    table
+}
+
+/// Every feature in the `qSupported` reply, likewise.
+pub fn features() -> String {
+    let mut table = String::from("| feature | what it means here |\n|---|---|\n");
+    for feature in FEATURES {
+        table += &format!("| `{}` | {} |\n", feature.name, feature.means);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
+
+    /// Of each table, what stands in the document from its head to the next empty line.
+    fn documented(head: &str) -> String {
+        let from = DOCUMENT.find(head).map_or("", |at| &DOCUMENT[at..]);
+        let lines = from.split_inclusive('\n').take_while(|line| line.starts_with('|'));
+        lines.collect()
+    }
+
+    #[test]
+    fn the_document_has_every_packet_and_no_other() {
+        assert_eq!(
+            documented("| packet |"),
+            packets(),
+            "docs/protocol.md is to have:\n{}",
+            packets()
+        );
+    }
+
+    #[test]
+    fn the_document_has_every_feature_and_no_other() {
+        assert_eq!(
+            documented("| feature |"),
+            features(),
+            "docs/protocol.md is to have:\n{}",
+            features()
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! What LLDB asks beyond the RSP (its document "GDB Remote Protocol Extensions"). All of it saves
+//! packets or tells LLDB what it would otherwise guess.
+
+use crate::aarch64::Register;
+use crate::command::Described;
+use crate::hex;
+use crate::json;
+use crate::register_info::RegisterInfo;
+use crate::reply::{Error, Reply};
+use crate::session::{Session, State, threads};
+use crate::stop::{self, Stop, StopReason};
+use crate::target::{MemoryRegion, Permissions, Target, Tid};
+use crate::thread_id::{PROCESS, ThreadId};
+use crate::thread_list;
+
+/// What LLDB has set.
+#[expect(clippy::struct_excessive_bools, reason = "each is a packet of its own")]
+#[derive(Debug, Default)]
+pub struct Lldb {
+    /// `QThreadSuffixSupported`, which no other client sends.
+    pub is_here: bool,
+    /// `QListThreadsInStopReply`.
+    pub list_threads: bool,
+    /// `QEnableErrorStrings`.
+    pub error_strings: bool,
+    /// `x0,0`: replies to `x` have nothing in front.
+    pub bare_binary: bool,
+}
+
+/// No operating system that LLDB knows: it would look for processes and a dynamic linker.
+const TRIPLE: &str = "aarch64-unknown-none";
+
+/// How a machine or its one process is made. The address bits let LLDB strip pointer
+/// authentication codes, for which it must know how many there are in either half.
+pub fn describe(target: &dyn Target, what: Described) -> Reply {
+    let triple: String = TRIPLE.bytes().flat_map(hex::pair).map(char::from).collect();
+    let common = format!("triple:{triple};ptrsize:8;endian:little;");
+    Reply::Text(match what {
+        Described::Process => format!("pid:{PROCESS:x};{common}"),
+        Described::Host => {
+            let bits = target.address_bits();
+            format!(
+                "{common}low_mem_addressing_bits:{bits};high_mem_addressing_bits:{bits};\
+                 watchpoint_exceptions_received:before;"
+            )
+        }
+    })
+}
+
+/// Past the last register LLDB expects an error.
+pub fn register_info(number: u64) -> Result<Reply, Error> {
+    let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
+    Ok(Reply::Text(RegisterInfo::of(reg).fields()))
+}
+
+impl Session {
+    /// The fields of a stop reply that only LLDB reads.
+    pub(super) fn lldb_fields(&self, target: &mut dyn Target, stop: Stop) -> String {
+        let mut fields = String::new();
+        if self.lldb.is_here {
+            fields = format!("reason:{};", stop.reason.name());
+        }
+        if self.lldb.list_threads {
+            let tids: Vec<Tid> = thread_list::all(target).collect();
+            let ids = tids.iter().map(|tid| format!("{:x}", tid.number()));
+            let ids = ids.collect::<Vec<_>>().join(",");
+            let pcs = tids.iter().map(|tid| {
+                let pc = target.read_register(*tid, Register::Pc);
+                format!("{:x}", pc.map_or(0, |pc| pc.as_u64()))
+            });
+            let pcs = pcs.collect::<Vec<_>>().join(",");
+            fields += &format!("threads:{ids};thread-pcs:{pcs};");
+        }
+        fields
+    }
+
+    /// Why a thread is stopped: only one of them has a reason.
+    fn stop_of(&self, tid: Tid) -> Stop {
+        if tid == self.last_stop.tid {
+            return self.last_stop;
+        }
+        Stop { tid, reason: StopReason::Signal(stop::NONE) }
+    }
+
+    pub(super) fn thread_stop_info(
+        &self,
+        target: &mut dyn Target,
+        id: ThreadId,
+    ) -> Result<Reply, Error> {
+        let tid = threads::find(target, id)?;
+        Ok(self.stop_reply(target, self.stop_of(tid)))
+    }
+
+    /// An array of all threads, each with its reason and its general registers.
+    pub(super) fn threads_info(&self, target: &mut dyn Target) -> Reply {
+        let threads: Vec<Tid> =
+            thread_list::all(target).filter(|_| self.state == State::Stopped).collect();
+        let objects: Vec<String> =
+            threads.into_iter().map(|tid| self.thread_object(target, tid)).collect();
+        Reply::Text(format!("[{}]", objects.join(",")))
+    }
+
+    fn thread_object(&self, target: &mut dyn Target, tid: Tid) -> String {
+        let stop = self.stop_of(tid);
+        let registers: Vec<String> = Register::core()
+            .filter_map(|reg| {
+                let value = target.read_register(tid, reg).ok()?;
+                let digits: String =
+                    value.to_bytes(reg).flat_map(hex::pair).map(char::from).collect();
+                Some(format!("\"{}\":\"{digits}\"", reg.number()))
+            })
+            .collect();
+        format!(
+            "{{\"tid\":{},\"name\":{},\"reason\":\"{}\",\"signal\":{},\"registers\":{{{}}}}}",
+            tid.number(),
+            json::string(&target.thread_label(tid)),
+            stop.reason.name(),
+            stop.reason.signal(),
+            registers.join(",")
+        )
+    }
+
+    /// Without an address LLDB only asks whether the packet is known.
+    pub(super) fn memory_region(
+        &self,
+        target: &mut dyn Target,
+        addr: Option<u64>,
+    ) -> Result<Reply, Error> {
+        let Some(addr) = addr else { return Ok(Reply::Ok) };
+        let MemoryRegion { first, last, access } = target.memory_region(self.selected, addr)?;
+        // The one that is all 2^64 bytes loses its last.
+        let size = (last - first).saturating_add(1);
+        let permissions = access.map_or(String::new(), |access| {
+            let Permissions { read, write, execute } = access;
+            let letters = [(read, 'r'), (write, 'w'), (execute, 'x')];
+            let letters: String =
+                letters.iter().filter(|(has, _)| *has).map(|(_, letter)| letter).collect();
+            format!("permissions:{letters};")
+        });
+        Ok(Reply::Text(format!("start:{first:x};size:{size:x};{permissions}")))
+    }
+}
