@@ -6,4 +6,4 @@ mod transcript;
 
 pub use fake_target::FakeTarget;
 pub use random::XorShift;
-pub use transcript::{Client, frame, unframe};
+pub use transcript::{Client, frame, head, unframe};

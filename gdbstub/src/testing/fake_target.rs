@@ -13,6 +13,7 @@ pub struct FakeTarget {
     pub unavailable: Vec<Register>,
     pub exec_file: Option<String>,
     pub slide: Option<u64>,
+    pub words: String,
     pub log: Vec<String>,
     /// What the next call that can fail fails with.
     pub fail: Option<TargetError>,
@@ -32,6 +33,7 @@ impl FakeTarget {
             unavailable: Vec::new(),
             exec_file: None,
             slide: None,
+            words: String::new(),
             log: Vec::new(),
             fail: None,
         }
@@ -154,7 +156,7 @@ impl Target for FakeTarget {
         self.log.push("interrupt".to_owned());
     }
 
-    /// Says each word of a command that begins with `say`.
+    /// `say` prints `words`, `say a b` these words one by one.
     fn monitor(
         &mut self,
         tid: Tid,
@@ -162,8 +164,10 @@ impl Target for FakeTarget {
         print: &mut dyn FnMut(&str),
     ) -> Result<(), TargetError> {
         self.record(format!("monitor {command:?} as {}", tid.number()))?;
-        let words = command.strip_prefix("say ").unwrap_or_default();
-        words.split_inclusive(' ').for_each(print);
+        match command.strip_prefix("say ") {
+            Some(words) => words.split_inclusive(' ').for_each(print),
+            None => print(&self.words),
+        }
         Ok(())
     }
 

@@ -117,3 +117,8 @@ pub fn unframe(mut bytes: &[u8]) -> String {
     // Replies are text, except for parts of documents, whose newlines stay.
     data.iter().map(|byte| char::from(*byte)).collect()
 }
+
+/// A stop reply without the registers that ride along, which end it.
+pub fn head(reply: &str) -> &str {
+    reply.split_once("00:").map_or(reply, |(head, _)| head)
+}

@@ -9,7 +9,7 @@ fn gdb_13_connects() {
 
     client.play(
         "> qSupported:multiprocess+;swbreak+;hwbreak+;qRelocInsn+;vContSupported+;no-resumed+
-         < PacketSize=10000;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;qXfer:features:read+;qXfer:threads:read+;multiprocess+
+         < PacketSize=10000;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+;ConditionalBreakpoints+;BreakpointCommands+;binary-upload+;qXfer:features:read+;qXfer:threads:read+;multiprocess+;no-resumed+
          > vMustReplyEmpty
          <
          > QStartNoAckMode

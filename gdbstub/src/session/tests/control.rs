@@ -1,12 +1,7 @@
 use crate::session::Flow;
 use crate::stop::{SIGINT, StopReason};
 use crate::target::{Kind, TargetError};
-use crate::testing::{Client, frame};
-
-/// A stop reply without the registers that ride along, which end it.
-fn head(reply: &str) -> &str {
-    reply.split_once("00:").map_or(reply, |(head, _)| head)
-}
+use crate::testing::{Client, frame, head};
 
 #[test]
 fn stoppoints_of_every_kind_reach_the_target() {
@@ -60,7 +55,7 @@ fn a_condition_is_not_dropped_silently() {
 
 #[test]
 fn the_actions_are_listed() {
-    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S;r");
+    assert_eq!(Client::connect(1).ask("vCont?"), "vCont;c;C;s;S;t;r");
 }
 
 #[test]

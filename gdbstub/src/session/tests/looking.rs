@@ -1,0 +1,163 @@
+use crate::packet::PACKET_SIZE;
+use crate::target::TargetError;
+use crate::testing::{Client, FakeTarget, frame};
+
+#[test]
+fn gdb_reads_binary_behind_a_b() {
+    let mut client = Client::connect(1);
+    client.target.memory[..6].copy_from_slice(b"ab#$}*");
+
+    assert_eq!(client.bytes(&frame(b"x40000000,6")), "+$bab}\\x03}\\x04}]}\\n#87");
+    assert_eq!(client.ask("x40000000,0"), "b");
+    assert_eq!(client.ask("x50000000,4"), "E0e");
+}
+
+#[test]
+fn an_lldb_that_asks_for_nothing_reads_binary_without_it() {
+    let mut client = Client::connect(1);
+    client.target.memory[..2].copy_from_slice(b"ab");
+
+    client.play(
+        "> QThreadSuffixSupported
+         < OK
+         > x0,0
+         < OK
+         > x40000000,2
+         < ab",
+    );
+}
+
+#[test]
+fn an_lldb_that_does_not_ask_knows_the_b() {
+    let mut client = Client::connect(1);
+    client.ask("QThreadSuffixSupported");
+    client.target.memory[..2].copy_from_slice(b"ab");
+
+    assert_eq!(client.ask("x40000000,2"), "bab");
+}
+
+#[test]
+fn a_binary_read_of_any_length_fills_one_packet_at_most() {
+    let mut client = Client::connect(1);
+    client.target.memory = (0..4 * PACKET_SIZE).map(|_| b'}').collect();
+
+    let raw = client.bytes(&frame(b"x40000000,ffffffff"));
+
+    assert!(raw.len() <= "+$#00".len() + PACKET_SIZE, "{}", raw.len());
+    assert!(raw.len() > PACKET_SIZE - 8, "{}", raw.len());
+}
+
+#[test]
+fn a_binary_read_over_the_end_of_a_mapping_gives_what_there_is() {
+    let mut client = Client::connect(1);
+
+    assert_eq!(client.ask("x40003ffe,8"), "b\0\0");
+}
+
+#[test]
+fn a_search_finds_the_first_place() {
+    let mut client = Client::connect(1);
+    client.target.memory[0x123..0x126].copy_from_slice(b"a;b");
+    client.target.memory[0x200..0x203].copy_from_slice(b"a;b");
+
+    client.play(
+        "> qSearch:memory:40000000;1000;a;b
+         < 1,40000123
+         > qSearch:memory:40000124;1000;a;b
+         < 1,40000200
+         > qSearch:memory:40000201;1000;a;b
+         < 0",
+    );
+}
+
+#[test]
+fn a_match_lies_wholly_inside_the_range() {
+    let mut client = Client::connect(1);
+    client.target.memory[0xffe..0x1001].copy_from_slice(b"abc");
+
+    assert_eq!(client.ask("qSearch:memory:40000000;1000;abc"), "0");
+    assert_eq!(client.ask("qSearch:memory:40000000;1001;abc"), "1,40000ffe");
+}
+
+#[test]
+fn a_search_finds_what_lies_across_chunks() {
+    let mut client = Client::connect(1);
+    client.target.memory = vec![0; 3 * PACKET_SIZE];
+    for at in [PACKET_SIZE - 2, 2 * PACKET_SIZE - 1] {
+        client.target.memory[at..at + 3].copy_from_slice(b"abc");
+    }
+
+    assert_eq!(client.ask("qSearch:memory:40000000;30000;abc"), "1,4000fffe");
+    assert_eq!(client.ask("qSearch:memory:4000ffff;20000;abc"), "1,4001ffff");
+}
+
+#[test]
+fn a_search_of_what_is_not_there_is_an_error_unless_it_finds_before() {
+    let mut client = Client::connect(1);
+    client.target.memory[..3].copy_from_slice(b"abc");
+    client.ask("qSupported:error-message+");
+
+    client.play(
+        "> qSearch:memory:40000000;ffffffff;abc
+         < 1,40000000
+         > qSearch:memory:40000000;ffffffff;xyz
+         < E.no memory at 0x40004000
+         > qSearch:memory:0;100000001;xyz
+         < E.0x100000001 bytes of memory, expected at most 0x100000000
+         > qSearch:memory:0;0;x
+         < E.0x0 bytes at 0x0, expected at least one and none past 2^64",
+    );
+}
+
+#[test]
+fn a_checksum_is_that_of_the_manual() {
+    let mut client = Client::connect(1);
+    client.target.memory[..9].copy_from_slice(b"123456789");
+
+    // The check value of CRC-32/MPEG-2.
+    assert_eq!(client.ask("qCRC:40000000,9"), "C376e6e7");
+    assert_eq!(client.ask(&format!("qCRC:40000000,{:x}", FakeTarget::SIZE + 1)), "E0e");
+}
+
+#[test]
+fn registers_that_a_thread_does_not_have_are_x() {
+    let mut client = Client::connect(1);
+    client.target.unavailable = vec![crate::Register::Cpsr];
+
+    let all = client.ask("g");
+
+    assert_eq!(all.len(), 2 * crate::Registers::SIZE);
+    assert_eq!(&all[528..536], "xxxxxxxx");
+    assert_eq!(all.replace('x', ""), "0".repeat(all.len() - 8));
+    assert_eq!(client.ask("p21"), "xxxxxxxx");
+    assert!(!client.ask("?").contains(";21:"));
+}
+
+#[test]
+fn a_register_that_the_host_fails_to_read_is_an_error() {
+    let mut client = Client::connect(1);
+    client.target.fail = Some(TargetError::Host("no such ioctl".to_owned()));
+
+    assert_eq!(client.ask("p21"), "E05");
+}
+
+#[test]
+fn offsets_are_those_of_all_three_sections_or_unknown() {
+    let mut client = Client::connect(1);
+
+    assert_eq!(client.ask("qOffsets"), "");
+    client.target.slide = Some(0x1234_0000);
+    assert_eq!(client.ask("qOffsets"), "Text=12340000;Data=12340000;Bss=12340000");
+}
+
+#[test]
+fn the_program_is_named_if_it_is_known() {
+    let mut client = Client::connect(1);
+
+    assert!(!client.ask("qSupported").contains("exec-file"));
+    assert_eq!(client.ask("qXfer:exec-file:read:1:0,1000"), "");
+    client.target.exec_file = Some("/a/vmlinux".to_owned());
+    assert!(client.ask("qSupported").contains(";qXfer:exec-file:read+"));
+    assert_eq!(client.ask("qXfer:exec-file:read:1:0,1000"), "l/a/vmlinux");
+    assert_eq!(client.ask("qXfer:exec-file:read:1:1,4"), "ma/vm");
+}
