@@ -7,5 +7,6 @@ pub mod exclusive;
 pub mod flow;
 pub mod insn;
 pub mod pstate;
+pub mod region;
 pub mod stage1;
 pub mod watchpoint;

@@ -92,12 +92,12 @@ const DESC_TABLE: u64 = 1 << 1;
 const LEAF: i8 = 3;
 
 /// `value[hi:lo]`.
-fn bits(value: u64, hi: u32, lo: u32) -> u64 {
+pub(super) fn bits(value: u64, hi: u32, lo: u32) -> u64 {
     value >> lo & (u64::MAX >> (63 - (hi - lo)))
 }
 
 /// Clears the bits of `value` below bit `n`; n < 64.
-fn align_down(value: u64, n: u32) -> u64 {
+pub(super) fn align_down(value: u64, n: u32) -> u64 {
     value >> n << n
 }
 
@@ -121,7 +121,7 @@ enum Format {
 }
 
 /// One half of the address space: TTBR0's or TTBR1's, decoded from TCR (Arm ARM D24.2.215).
-struct Half {
+pub(super) struct Half {
     table: u64,
     size_offset: u32,
     granule: Granule,
@@ -130,7 +130,7 @@ struct Half {
 }
 
 impl Half {
-    fn of(va: u64, regime: &Regime) -> Result<Self, Unmapped> {
+    pub(super) fn of(va: u64, regime: &Regime) -> Result<Self, Unmapped> {
         let upper = is_upper(va);
         let tcr = regime.tcr;
         // TG0 and TG1 encode the granules differently.
@@ -187,12 +187,12 @@ impl Half {
 }
 
 /// Whether `va` belongs to TTBR1, whatever is in its top byte.
-fn is_upper(va: u64) -> bool {
+pub(super) fn is_upper(va: u64) -> bool {
     va & 1 << 55 != 0
 }
 
 /// TCR.TBIn (D8.9), which counts with the MMU off as well.
-fn is_top_byte_ignored(va: u64, tcr: u64) -> bool {
+pub(super) fn is_top_byte_ignored(va: u64, tcr: u64) -> bool {
     tcr & 1 << (37 + u32::from(is_upper(va))) != 0
 }
 
@@ -226,7 +226,7 @@ fn physical_bits(encoding: u64) -> u32 {
 }
 
 /// Bits of a physical address that the CPU has.
-fn implemented_bits(regime: &Regime) -> u32 {
+pub(super) fn implemented_bits(regime: &Regime) -> u32 {
     physical_bits(bits(regime.mmfr0, 3, 0))
 }
 
@@ -235,65 +235,108 @@ fn implemented_bits(regime: &Regime) -> u32 {
 pub fn translate(
     va: u64,
     regime: &Regime,
-    mut read: impl FnMut(u64) -> Option<u64>,
+    read: impl FnMut(u64) -> Option<u64>,
 ) -> Result<Mapping, Unmapped> {
-    let top_byte_ignored = is_top_byte_ignored(va, regime.tcr);
     if regime.sctlr & SCTLR_M == 0 {
         // Stage 1 off: a flat map (D8.2.10), as wide as the physical address.
-        let ipa = if top_byte_ignored { bits(va, 55, 0) } else { va };
+        let ipa = if is_top_byte_ignored(va, regime.tcr) { bits(va, 55, 0) } else { va };
         return match ipa >> implemented_bits(regime) {
             0 => Ok(Mapping { ipa, rest: 0x1000 - (ipa & 0xfff) }),
             _ => Err(Unmapped::AddressSize(0)),
         };
     }
     let half = Half::of(va, regime)?;
-    if half.walks_disabled {
-        return Err(Unmapped::WalkDisabled);
-    }
-    let input_bits = input_size(&half, regime)?;
-    check_canonical(va, input_bits, top_byte_ignored)?;
+    let input_bits = half.check(va, regime)?;
+    let walk = half.walk(va, input_bits, regime, read);
+    let ipa = walk.ipa?;
+    Ok(Mapping { ipa, rest: (1 << walk.shift) - bits(va, walk.shift - 1, 0) })
+}
 
-    let output_bits = physical_bits(bits(regime.tcr, 34, 32))
-        .min(implemented_bits(regime))
-        .min(if half.format == Format::Bits48 { 48 } else { 52 });
-    let page = half.granule as u32;
-    let stride = page - 3;
-    let mut level = LEAF + 1 - (input_bits - page).div_ceil(stride) as i8;
-    // Lowest VA bit that a level resolves.
-    let shift = |level: i8| page + stride * u32::from((LEAF - level).unsigned_abs());
+/// A walk, and where it ended.
+pub(super) struct Walk {
+    /// Where the address leads.
+    pub ipa: Result<u64, Unmapped>,
+    /// log2 of the bytes that share the last descriptor looked at.
+    pub shift: u32,
+    /// That descriptor; 0 if there was none.
+    pub descriptor: u64,
+    /// What the table descriptors on the way have in bits 63:59, together (D8.3, hierarchical
+    /// control).
+    pub hierarchical: u64,
+}
 
-    let mut table = half.first_table(input_bits - shift(level), output_bits);
-    if table >> output_bits != 0 {
-        // What the CPU reports for a TTBR, whatever the level of its table.
-        return Err(Unmapped::AddressSize(0));
+impl Half {
+    /// Bits of an address in this half, if `va` is one that is walked for.
+    pub(super) fn check(&self, va: u64, regime: &Regime) -> Result<u32, Unmapped> {
+        if self.walks_disabled {
+            return Err(Unmapped::WalkDisabled);
+        }
+        let input_bits = input_size(self, regime)?;
+        check_canonical(va, input_bits, is_top_byte_ignored(va, regime.tcr))?;
+        Ok(input_bits)
     }
-    let mut index = bits(va, input_bits - 1, shift(level));
-    loop {
-        let word = read(table + index * 8).ok_or(Unmapped::TableOutsideMemory(level))?;
-        let desc = if regime.sctlr & SCTLR_EE != 0 { word.swap_bytes() } else { word };
-        // A page looks like a table (D8.3).
-        let is_leaf = match (desc & DESC_VALID != 0, desc & DESC_TABLE != 0) {
-            (true, true) => level == LEAF,
-            (true, false) if half.has_blocks(level) => true,
-            _ => return Err(Unmapped::Invalid(level)),
-        };
-        let address = half.address(desc);
-        let offset = bits(va, shift(level) - 1, 0);
-        let next = if is_leaf { align_down(address, shift(level)) | offset } else { address };
-        if next >> output_bits != 0 {
-            return Err(Unmapped::AddressSize(level));
+
+    /// Walks the tables for `va`, which [`Self::check`] has accepted.
+    pub(super) fn walk(
+        &self,
+        va: u64,
+        input_bits: u32,
+        regime: &Regime,
+        mut read: impl FnMut(u64) -> Option<u64>,
+    ) -> Walk {
+        let output_bits = physical_bits(bits(regime.tcr, 34, 32))
+            .min(implemented_bits(regime))
+            .min(if self.format == Format::Bits48 { 48 } else { 52 });
+        let page = self.granule as u32;
+        let stride = page - 3;
+        let mut level = LEAF + 1 - (input_bits - page).div_ceil(stride) as i8;
+        // Lowest VA bit that a level resolves.
+        let shift = |level: i8| page + stride * u32::from((LEAF - level).unsigned_abs());
+
+        let mut table = self.first_table(input_bits - shift(level), output_bits);
+        if table >> output_bits != 0 {
+            // What the CPU reports for a TTBR, whatever the level of its table.
+            let ipa = Err(Unmapped::AddressSize(0));
+            return Walk { ipa, shift: input_bits, descriptor: 0, hierarchical: 0 };
         }
-        if is_leaf {
-            return Ok(Mapping { ipa: next, rest: (1 << shift(level)) - offset });
+        let mut index = bits(va, input_bits - 1, shift(level));
+        let mut hierarchical = 0;
+        loop {
+            let end = |ipa, descriptor, hierarchical| Walk {
+                ipa,
+                shift: shift(level),
+                descriptor,
+                hierarchical,
+            };
+            let Some(word) = read(table + index * 8) else {
+                return end(Err(Unmapped::TableOutsideMemory(level)), 0, hierarchical);
+            };
+            let desc = if regime.sctlr & SCTLR_EE != 0 { word.swap_bytes() } else { word };
+            // A page looks like a table (D8.3).
+            let is_leaf = match (desc & DESC_VALID != 0, desc & DESC_TABLE != 0) {
+                (true, true) => level == LEAF,
+                (true, false) if self.has_blocks(level) => true,
+                _ => return end(Err(Unmapped::Invalid(level)), desc, hierarchical),
+            };
+            let address = self.address(desc);
+            let offset = bits(va, shift(level) - 1, 0);
+            let next = if is_leaf { align_down(address, shift(level)) | offset } else { address };
+            if next >> output_bits != 0 {
+                return end(Err(Unmapped::AddressSize(level)), desc, hierarchical);
+            }
+            if is_leaf {
+                return end(Ok(next), desc, hierarchical);
+            }
+            hierarchical |= bits(desc, 63, 59);
+            table = next;
+            index = bits(va, shift(level) - 1, shift(level + 1));
+            level += 1;
         }
-        table = next;
-        index = bits(va, shift(level) - 1, shift(level + 1));
-        level += 1;
     }
 }
 
 /// Bits of a virtual address in this half: 64 - TnSZ, inside its limits (D8.2.4).
-fn input_size(half: &Half, regime: &Regime) -> Result<u32, Unmapped> {
+pub(super) fn input_size(half: &Half, regime: &Regime) -> Result<u32, Unmapped> {
     let is_64k = half.granule == Granule::K64;
     let lva = bits(regime.mmfr2, 19, 16) != 0;
     let small_tables = bits(regime.mmfr2, 31, 28) != 0;

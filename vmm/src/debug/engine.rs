@@ -64,6 +64,11 @@ impl Engine {
         self.support.step
     }
 
+    /// How many watchpoint registers KVM has.
+    pub fn watchpoints(&self) -> usize {
+        self.support.watchpoints
+    }
+
     /// The debugger resumes the vCPUs, having heard of a stop of this one: it knows of a breakpoint
     /// at its PC.
     pub fn begin(&self, heard_of: Option<usize>) {

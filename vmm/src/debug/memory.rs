@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
 use crate::arch::insn::Word;
 use crate::arch::pstate::Level;
+use crate::arch::region::{self, Region};
 use crate::arch::stage1::{self, KernelTables, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -77,6 +78,38 @@ impl<'a> View<'a> {
             }
         }
         Err(unmapped)
+    }
+
+    /// What is around `va`, put together from neighbours that are alike, up to a bound.
+    pub fn region(&self, va: u64) -> Region {
+        /// Walks for one answer.
+        const MOST: usize = 1024;
+        let mut region = self.region_of_one_walk(va);
+        for _ in 1..MOST {
+            let Some(next) = region.last.checked_add(1) else { break };
+            let neighbour = self.region_of_one_walk(next);
+            if neighbour.access != region.access {
+                break;
+            }
+            region.last = neighbour.last;
+        }
+        region
+    }
+
+    fn region_of_one_walk(&self, va: u64) -> Region {
+        let read = |ipa| self.memory.read_u64(ipa);
+        let mut found = region::around(va, &self.regime, read);
+        for ttbr1 in self.kernel.iter().filter(|_| is_upper(va)) {
+            if found.access.is_some() {
+                break;
+            }
+            let other = region::around(va, &Regime { ttbr1: *ttbr1, ..self.regime }, read);
+            // Of two holes, what is in neither.
+            found.first = found.first.max(other.first);
+            found.last = found.last.min(other.last);
+            found.access = other.access;
+        }
+        found
     }
 
     /// Reads the instruction at `pc` as the guest knows it, and says where it is; `None` where there

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use gdbstub::{
-    Action, Agent, Kind, MemoryRegion, Register, RegisterValue, Registers, Stop, StopReason,
-    Stoppoint, Target, TargetError, Tid, stop,
+    Action, Agent, Kind, MemoryRegion, Permissions, Register, RegisterValue, Registers, Stop,
+    StopReason, Stoppoint, Target, TargetError, Tid, stop,
 };
 
 use super::engine::Engine;
 use super::memory::{Spaces, View};
 use super::{monitor, registers};
-use crate::arch::watchpoint::{Access, Watchpoint};
+use crate::arch::region::{Access, Region};
+use crate::arch::watchpoint::{self, Watchpoint};
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;
@@ -185,16 +186,16 @@ impl Guest {
     }
 }
 
-fn kind_of(access: Access) -> Kind {
+fn kind_of(access: watchpoint::Access) -> Kind {
     match access {
-        Access::Read => Kind::Read,
-        Access::Write => Kind::Write,
-        Access::Any => Kind::Access,
+        watchpoint::Access::Read => Kind::Read,
+        watchpoint::Access::Write => Kind::Write,
+        watchpoint::Access::Any => Kind::Access,
     }
 }
 
 /// A watchpoint packet's access and range.
-fn watchpoint(point: Stoppoint, access: Access) -> Result<Watchpoint, TargetError> {
+fn watchpoint(point: Stoppoint, access: watchpoint::Access) -> Result<Watchpoint, TargetError> {
     let watched = Watchpoint::new(point.addr, point.len, access).ok_or_else(|| {
         TargetError::Invalid(format!(
             "watchpoint at {:#x}: length {:#x} is empty or passes the end of the address space",
@@ -265,7 +266,7 @@ impl Target for Guest {
     }
 
     fn watchpoints(&self) -> usize {
-        4
+        self.engine.watchpoints()
     }
 
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
@@ -302,8 +303,10 @@ impl Target for Guest {
             .map_err(|addr| TargetError::Unmapped { addr })
     }
 
-    fn memory_region(&mut self, _: Tid, _: u64) -> Result<MemoryRegion, TargetError> {
-        Err(TargetError::Unsupported)
+    fn memory_region(&mut self, tid: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        let Region { first, last, access } = self.view(tid)?.region(addr);
+        let permissions = |Access { write, execute }| Permissions { read: true, write, execute };
+        Ok(MemoryRegion { first, last, access: access.map(permissions) })
     }
 
     fn insert(&mut self, tid: Tid, point: Stoppoint, _: Agent) -> Result<(), TargetError> {
@@ -317,9 +320,9 @@ impl Target for Guest {
                 check_canonical("breakpoint", point.addr)?;
                 return self.insert_hardware(point.addr);
             }
-            Kind::Write => Access::Write,
-            Kind::Read => Access::Read,
-            Kind::Access => Access::Any,
+            Kind::Write => watchpoint::Access::Write,
+            Kind::Read => watchpoint::Access::Read,
+            Kind::Access => watchpoint::Access::Any,
         };
         self.engine.points().insert_watchpoint(watchpoint(point, access)?)
     }
@@ -335,9 +338,9 @@ impl Target for Guest {
                 points.remove_hardware(point.addr);
                 return Ok(());
             }
-            Kind::Write => Access::Write,
-            Kind::Read => Access::Read,
-            Kind::Access => Access::Any,
+            Kind::Write => watchpoint::Access::Write,
+            Kind::Read => watchpoint::Access::Read,
+            Kind::Access => watchpoint::Access::Any,
         };
         points.remove_watchpoint(watchpoint(point, access)?);
         Ok(())

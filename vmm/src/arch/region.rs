@@ -1,0 +1,207 @@
+//! Ranges of virtual addresses that are alike, for debuggers that ask what is where.
+
+use super::stage1::{
+    Half, Regime, SCTLR_M, Unmapped, Walk, align_down, bits, implemented_bits, input_size, is_upper,
+};
+
+/// A range of virtual addresses that share a descriptor, or that have none for the same reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Its first address.
+    pub first: u64,
+    /// Its last address.
+    pub last: u64,
+    /// What is allowed there; `None` where nothing is mapped.
+    pub access: Option<Access>,
+}
+
+/// What is allowed at EL1, or at EL0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Stores. Loads always are.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+/// Bits of addresses in a half of which TCR says nothing sensible: up to the bit that tells the
+/// halves apart.
+const HALF_BITS: u32 = 55;
+
+/// The region around `va`. `read` is that of [`stage1::translate`].
+pub fn around(va: u64, regime: &Regime, read: impl FnMut(u64) -> Option<u64>) -> Region {
+    if regime.sctlr & SCTLR_M == 0 {
+        // Stage 1 off: everything is allowed (D8.2.10).
+        let end = 1 << implemented_bits(regime);
+        return if va < end {
+            let access = Some(Access { write: true, execute: true });
+            Region { first: 0, last: end - 1, access }
+        } else {
+            Region { first: end, last: u64::MAX, access: None }
+        };
+    }
+    let half = Half::of(va, regime);
+    let input_bits = half.as_ref().map_err(|unmapped| *unmapped);
+    match input_bits.and_then(|half| Ok((half, half.check(va, regime)?))) {
+        Ok((half, input_bits)) => described(va, &half.walk(va, input_bits, regime, read), regime),
+        Err(Unmapped::NotCanonical) => between_halves(regime),
+        Err(_) => whole_half(va),
+    }
+}
+
+fn whole_half(va: u64) -> Region {
+    let (first, last) =
+        if is_upper(va) { (u64::MAX << HALF_BITS, u64::MAX) } else { (0, (1 << HALF_BITS) - 1) };
+    Region { first, last, access: None }
+}
+
+/// Where addresses are not canonical.
+fn between_halves(regime: &Regime) -> Region {
+    let size = |va| {
+        let half = Half::of(va, regime).and_then(|half| input_size(&half, regime));
+        half.unwrap_or(HALF_BITS)
+    };
+    let last = (u64::MAX << size(u64::MAX)).wrapping_sub(1);
+    Region { first: 1 << size(0), last, access: None }
+}
+
+/// What the descriptor at which a walk ended says of all its addresses. Permission indirection and
+/// overlays (FEAT_S1PIE, FEAT_S1POE) are not looked up; Linux sets these bits alike with them.
+fn described(va: u64, walk: &Walk, regime: &Regime) -> Region {
+    /// AP[1]: EL0 has access. AP[2]: no stores, unless DBM makes the first one clear it.
+    const EL0: u64 = 1 << 6;
+    const READ_ONLY: u64 = 1 << 7;
+    const DIRTY_BIT_MODIFIER: u64 = 1 << 51;
+    const PXN: u64 = 1 << 53;
+    const UXN: u64 = 1 << 54;
+    /// Bits 59, 60 and 62 of a table descriptor, from bit 59 on.
+    const PXN_TABLE: u64 = 1 << 0;
+    const UXN_TABLE: u64 = 1 << 1;
+    const READ_ONLY_TABLE: u64 = 1 << 3;
+    let first = align_down(va, walk.shift);
+    let last = first | bits(u64::MAX, walk.shift - 1, 0);
+    if walk.ipa.is_err() {
+        return Region { first, last, access: None };
+    }
+    // TCR.HPDn: what the tables say does not count.
+    let is_flat = regime.tcr & 1 << (41 + u32::from(is_upper(va))) != 0;
+    let tables = if is_flat { 0 } else { walk.hierarchical };
+    let desc = walk.descriptor;
+    let has = |bit| desc & bit != 0;
+    let can_be_written = !has(READ_ONLY) || has(DIRTY_BIT_MODIFIER);
+    let by_el1 = !has(PXN) && tables & PXN_TABLE == 0;
+    let by_el0 = has(EL0) && !has(UXN) && tables & UXN_TABLE == 0;
+    let access = Access {
+        write: can_be_written && tables & READ_ONLY_TABLE == 0,
+        execute: by_el1 || by_el0,
+    };
+    Region { first, last, access: Some(access) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// 4K pages, 48-bit halves, TTBR0 at 0x1000, TTBR1 at 0x2000.
+    const REGIME: Regime = Regime {
+        sctlr: SCTLR_M,
+        tcr: 16 | 16 << 16 | 2 << 30 | 5 << 32,
+        ttbr0: 0x1000,
+        ttbr1: 0x2000,
+        mmfr0: 5,
+        mmfr2: 0,
+    };
+
+    /// Tables of the upper half: its first page is `page`, its second 2 MiB `block`.
+    fn tables(top: u64, page: u64, block: u64) -> BTreeMap<u64, u64> {
+        [
+            (0x2000, 0x3003 | top),
+            (0x3000, 0x4003),
+            (0x4000, 0x5003),
+            (0x4008, block),
+            (0x5000, page),
+        ]
+        .into()
+    }
+
+    fn region(va: u64, regime: &Regime, memory: &BTreeMap<u64, u64>) -> (u64, u64, &'static str) {
+        let read = |ipa| Some(memory.get(&ipa).copied().unwrap_or(0));
+        let Region { first, last, access } = around(va, regime, read);
+        let access = match access {
+            None => "none",
+            Some(Access { write: false, execute: false }) => "r",
+            Some(Access { write: true, execute: false }) => "rw",
+            Some(Access { write: false, execute: true }) => "rx",
+            Some(Access { write: true, execute: true }) => "rwx",
+        };
+        (first, last, access)
+    }
+
+    const BASE: u64 = 0xffff_0000_0000_0000;
+    const PXN: u64 = 1 << 53;
+    const UXN: u64 = 1 << 54;
+    const READ_ONLY: u64 = 1 << 7;
+
+    #[test]
+    fn pages_blocks_and_holes_have_their_own_size() {
+        let memory = tables(0, 0x8003 | UXN | READ_ONLY, 0x20_0001 | UXN | PXN);
+
+        assert_eq!(region(BASE + 0x123, &REGIME, &memory), (BASE, BASE + 0xfff, "rx"));
+        assert_eq!(region(BASE + 0x1000, &REGIME, &memory), (BASE + 0x1000, BASE + 0x1fff, "none"));
+        let block = (BASE + 0x20_0000, BASE + 0x3f_ffff, "rw");
+        assert_eq!(region(BASE + 0x2a_bcde, &REGIME, &memory), block);
+        let hole = (BASE + 0x4000_0000, BASE + 0x7fff_ffff, "none");
+        assert_eq!(region(BASE + 0x4000_0000, &REGIME, &memory), hole);
+        assert_eq!(region(0x1234, &REGIME, &memory), (0, (1 << 39) - 1, "none"));
+    }
+
+    #[test]
+    fn tables_take_permissions_away_unless_tcr_ignores_them() {
+        let memory = tables(1 << 59 | 1 << 60 | 1 << 62, 0x8003, 0);
+        let flat = Regime { tcr: REGIME.tcr | 1 << 42, ..REGIME };
+
+        assert_eq!(region(BASE, &REGIME, &memory).2, "r");
+        assert_eq!(region(BASE, &flat, &memory).2, "rwx");
+    }
+
+    #[test]
+    fn what_el0_may_execute_is_executable() {
+        let user = 1 << 6 | PXN;
+
+        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | user, 0)).2, "rwx");
+        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | user | UXN, 0)).2, "rw");
+        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | PXN, 0)).2, "rw");
+    }
+
+    #[test]
+    fn a_page_whose_first_store_makes_it_dirty_is_writable() {
+        let memory = tables(0, 0x8003 | PXN | UXN | READ_ONLY | 1 << 51, 0);
+
+        assert_eq!(region(BASE, &REGIME, &memory).2, "rw");
+    }
+
+    #[test]
+    fn between_the_halves_is_nothing() {
+        let hole = (1 << 48, BASE - 1, "none");
+
+        assert_eq!(region(0x1_0000_0000_0000, &REGIME, &BTreeMap::new()), hole);
+        assert_eq!(region(BASE - 1, &REGIME, &BTreeMap::new()), hole);
+    }
+
+    #[test]
+    fn a_half_without_walks_is_one_region() {
+        let regime = Regime { tcr: REGIME.tcr | 1 << 7, ..REGIME };
+
+        assert_eq!(region(0x1234, &regime, &BTreeMap::new()), (0, (1 << 55) - 1, "none"));
+    }
+
+    #[test]
+    fn with_the_mmu_off_all_physical_addresses_are_one_region() {
+        let regime = Regime { sctlr: 0, ..REGIME };
+
+        assert_eq!(region(0x1234, &regime, &BTreeMap::new()), (0, (1 << 48) - 1, "rwx"));
+        assert_eq!(region(1 << 48, &regime, &BTreeMap::new()), (1 << 48, u64::MAX, "none"));
+    }
+}
