@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aarch64;
+pub mod agent;
 mod command;
 mod hex;
 pub mod packet;
@@ -32,6 +33,7 @@ mod thread_id;
 mod thread_list;
 
 pub use aarch64::{Register, RegisterValue, Registers};
+pub use agent::{Agent, Expression, Machine, Verdict};
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
 pub use target::{Action, Kind, Stoppoint, Target, TargetError, Tid};
