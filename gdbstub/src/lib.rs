@@ -36,7 +36,7 @@ mod thread_id;
 mod thread_list;
 
 pub use aarch64::{Register, RegisterValue, Registers};
-pub use agent::Agent;
+pub use agent::{Agent, Expression, Machine, Verdict};
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
 pub use target::{Action, Kind, MemoryRegion, Permissions, Stoppoint, Target, TargetError, Tid};

@@ -46,11 +46,29 @@ fn a_stoppoint_that_cannot_be_set_is_an_error() {
 }
 
 #[test]
-fn a_condition_is_not_dropped_silently() {
-    let mut client = Client::connect(1);
+fn conditions_and_commands_reach_the_target() {
+    Client::connect_gdb(1).play(
+        "> Z0,40080000,4;X3,220127
+         < OK
+         = insert Software 0x40080000 4 as 1 with an agent
+         > Z1,40080000,4;cmds:1,X3,220127
+         < OK
+         = insert Hardware 0x40080000 4 as 1 with an agent",
+    );
+}
 
-    assert_eq!(client.ask("Z0,40080000,4;X3,220127"), "E16");
-    assert_eq!(client.target.log, [""; 0]);
+#[test]
+fn a_condition_that_cannot_be_evaluated_is_refused() {
+    let mut client = Client::connect(1);
+    client.ask("qSupported:error-message+");
+
+    client.play(
+        "> Z0,40080000,4;X2,0127
+         < E.floating-point bytecode 0x01 at 0x0, expected integers
+         > Z0,40080000,4;X9,220127
+         < E.malformed packet, expected Ztype,addr,kind[;Xlen,expr...][;cmds:persist,Xlen,expr...]
+         =",
+    );
 }
 
 #[test]

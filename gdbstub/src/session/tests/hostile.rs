@@ -7,7 +7,7 @@ use crate::target::Tid;
 use crate::testing::{FakeTarget, XorShift, frame, unframe};
 
 /// Packets to start from, each understood.
-const PACKETS: [&str; 26] = [
+const PACKETS: [&str; 54] = [
     "qSupported:multiprocess+;swbreak+;hwbreak+;error-message+",
     "QStartNoAckMode",
     "?",
@@ -34,6 +34,34 @@ const PACKETS: [&str; 26] = [
     "vCtrlC",
     "D;2",
     "vKill;2",
+    "!",
+    "vRun;",
+    "R00",
+    "vAttach;1",
+    "vKill;1",
+    "k",
+    "D;1",
+    "x40000000,40",
+    "x0,0",
+    "qSearch:memory:40000000;1000;abc",
+    "qCRC:40000000,100",
+    "qRcmd,73617920612062",
+    "qOffsets",
+    "qXfer:exec-file:read:1:0,100",
+    "Z0,40000000,4;X10,2600172a402218021a2312342a401327",
+    "Z1,40000000,4;X3,220127X3,220027;cmds:1,X3,220127",
+    "vCont;t:p1.1;c",
+    "qHostInfo",
+    "qProcessInfo",
+    "QThreadSuffixSupported",
+    "QListThreadsInStopReply",
+    "QEnableErrorStrings",
+    "qRegisterInfo1f",
+    "jThreadsInfo",
+    "qThreadStopInfop1.2",
+    "qMemoryRegionInfo:40000000",
+    "g;thread:p1.2;",
+    "_M1000,rw",
 ];
 
 /// The most one packet brings back: an acknowledgment and a full packet.

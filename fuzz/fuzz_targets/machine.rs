@@ -1,0 +1,152 @@
+//! A machine of two vCPUs and two pages that does as it is told, and checks what the stub promises a target.
+
+use gdbstub::{
+    Action, Agent, MemoryRegion, Permissions, Register, RegisterValue, Registers, Stoppoint,
+    Target, TargetError, Tid,
+};
+
+const BASE: u64 = 0x4000_0000;
+const THREADS: usize = 2;
+/// Bytes that a monitor command prints at most.
+pub const MOST_WORDS: usize = 1 << 20;
+
+pub struct Machine {
+    registers: Vec<Registers>,
+    memory: Vec<u8>,
+    is_gone: bool,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        let registers = vec![Registers::default(); THREADS];
+        Self { registers, memory: vec![0; 0x2000], is_gone: false }
+    }
+
+    fn registers(&mut self, tid: Tid) -> &mut Registers {
+        assert!(!self.is_gone, "looked at after its end");
+        &mut self.registers[tid.index()]
+    }
+
+    fn range(&self, addr: u64, length: usize) -> Result<usize, TargetError> {
+        assert!(length > 0, "nothing asked for");
+        assert!(addr.checked_add(length as u64 - 1).is_some(), "past the end of the address space");
+        assert!(!self.is_gone, "looked at after its end");
+        let offset = addr.wrapping_sub(BASE) as usize;
+        if offset < self.memory.len() { Ok(offset) } else { Err(TargetError::Unmapped { addr }) }
+    }
+}
+
+impl Target for Machine {
+    fn threads(&self) -> usize {
+        THREADS
+    }
+
+    fn thread_label(&self, tid: Tid) -> String {
+        format!("vCPU {}", tid.index())
+    }
+
+    fn is_off(&self, tid: Tid) -> bool {
+        tid.index() == 1
+    }
+
+    fn exec_file(&self) -> Option<&str> {
+        Some("/vmlinux")
+    }
+
+    fn slide(&self) -> Option<u64> {
+        Some(0)
+    }
+
+    fn address_bits(&self) -> u32 {
+        48
+    }
+
+    fn watchpoints(&self) -> usize {
+        4
+    }
+
+    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
+        *self.registers(tid) = regs.clone();
+        Ok(())
+    }
+
+    fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
+        match reg {
+            Register::Fpcr => Err(TargetError::Unavailable),
+            reg => Ok(self.registers(tid).get(reg)),
+        }
+    }
+
+    fn write_register(
+        &mut self,
+        tid: Tid,
+        reg: Register,
+        value: RegisterValue,
+    ) -> Result<(), TargetError> {
+        self.registers(tid).set(reg, value);
+        Ok(())
+    }
+
+    fn read_memory(&mut self, _: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
+        let offset = self.range(addr, data.len())?;
+        let length = data.len().min(self.memory.len() - offset);
+        data[..length].copy_from_slice(&self.memory[offset..offset + length]);
+        Ok(length)
+    }
+
+    fn write_memory(&mut self, _: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+        let offset = self.range(addr, data.len())?;
+        let memory = self.memory.get_mut(offset..offset + data.len());
+        memory.ok_or(TargetError::Unmapped { addr })?.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn memory_region(&mut self, _: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        let access = Permissions { read: true, write: true, execute: true };
+        Ok(MemoryRegion { first: addr & !0xfff, last: addr | 0xfff, access: Some(access) })
+    }
+
+    fn insert(&mut self, _: Tid, point: Stoppoint, _: Agent) -> Result<(), TargetError> {
+        match point.len {
+            0 => Err(TargetError::NoRoom { what: "breakpoints", have: 6 }),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(&mut self, _: Tid, _: Stoppoint) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
+        assert!(!actions.is_empty());
+        assert!(actions.is_sorted_by(|one, next| one.0 < next.0));
+        match actions {
+            [(_, Action::Step)] => Err(TargetError::Invalid("no step alone".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn interrupt(&mut self) {}
+
+    fn monitor(
+        &mut self,
+        _: Tid,
+        command: &str,
+        print: &mut dyn FnMut(&str),
+    ) -> Result<(), TargetError> {
+        let word: String = command.chars().take(64).collect();
+        (0..100).for_each(|_| print(&word));
+        Ok(())
+    }
+
+    fn detach(&mut self) {}
+
+    fn kill(&mut self) {
+        self.is_gone = true;
+    }
+
+    fn restart(&mut self) -> Result<(), TargetError> {
+        *self = Self::new();
+        Ok(())
+    }
+}
