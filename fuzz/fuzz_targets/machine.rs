@@ -2,7 +2,7 @@
 
 use gdbstub::{
     Action, Agent, MemoryRegion, Permissions, Register, RegisterValue, Registers, Stoppoint,
-    Target, TargetError, Tid,
+    Target, TargetError, Tid, Verdict, agent,
 };
 
 const BASE: u64 = 0x4000_0000;
@@ -33,6 +33,31 @@ impl Machine {
         assert!(!self.is_gone, "looked at after its end");
         let offset = addr.wrapping_sub(BASE) as usize;
         if offset < self.memory.len() { Ok(offset) } else { Err(TargetError::Unmapped { addr }) }
+    }
+}
+
+/// What a breakpoint's expressions look at.
+struct Vcpu<'a> {
+    machine: &'a mut Machine,
+    tid: Tid,
+    printed: usize,
+}
+
+/// 64 expressions of 64 KiB, each byte of which may have become a replacement character.
+const MOST_PRINTED: usize = 64 * 3 * 0x10000;
+
+impl agent::Machine for Vcpu<'_> {
+    fn register(&mut self, number: u16) -> Option<u64> {
+        let reg = Register::from_number(number.into())?;
+        Some(self.machine.read_register(self.tid, reg).ok()?.as_u64())
+    }
+
+    fn read(&mut self, addr: u64, data: &mut [u8]) -> bool {
+        self.machine.read_memory(self.tid, addr, data).is_ok_and(|read| read == data.len())
+    }
+
+    fn print(&mut self, text: &str) {
+        self.printed += text.len();
     }
 }
 
@@ -106,11 +131,18 @@ impl Target for Machine {
         Ok(MemoryRegion { first: addr & !0xfff, last: addr | 0xfff, access: Some(access) })
     }
 
-    fn insert(&mut self, _: Tid, point: Stoppoint, _: Agent) -> Result<(), TargetError> {
-        match point.len {
-            0 => Err(TargetError::NoRoom { what: "breakpoints", have: 6 }),
-            _ => Ok(()),
+    /// The breakpoint is hit at once.
+    fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
+        if point.len == 0 {
+            return Err(TargetError::NoRoom { what: "breakpoints", have: 6 });
         }
+        let mut vcpu = Vcpu { machine: self, tid, printed: 0 };
+        let verdict = agent.on_hit(&mut vcpu);
+        assert!(vcpu.printed <= MOST_PRINTED, "{} bytes printed", vcpu.printed);
+        if agent == Agent::default() {
+            assert_eq!(verdict, Verdict::Stop);
+        }
+        Ok(())
     }
 
     fn remove(&mut self, _: Tid, _: Stoppoint) -> Result<(), TargetError> {

@@ -116,8 +116,11 @@ impl Session {
     }
 
     /// The target stopped: appends the stop reply to `out` if the client is waiting for one, else
-    /// keeps it for the next `?`.
+    /// keeps it for the next `?`. A stop that crossed the client's `k` is nothing to it.
     pub fn stopped(&mut self, stop: Stop, target: &mut dyn Target, out: &mut Vec<u8>) {
+        if self.state == State::Gone {
+            return;
+        }
         self.last_stop = stop;
         self.selected = stop.tid;
         let is_end = matches!(stop.reason, StopReason::Exited(_));

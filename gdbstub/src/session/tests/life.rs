@@ -86,6 +86,16 @@ fn a_guest_that_has_ended_is_run_again() {
 }
 
 #[test]
+fn a_stop_that_crossed_the_kill_brings_no_guest_back() {
+    let mut client = extended();
+    client.ask("vCont;c");
+    client.ask("k");
+
+    assert_eq!(client.stop(1, StopReason::SwBreak), "nothing");
+    assert_eq!(client.ask("g"), "E03");
+}
+
+#[test]
 fn a_guest_is_attached_to_again() {
     let mut client = extended();
 
