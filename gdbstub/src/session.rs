@@ -132,14 +132,20 @@ impl Session {
         }
     }
 
-    /// Appends words for the client to show, if it can take them now: it waits for a stop, and no
-    /// earlier ones are on their way. Returns whether it could.
+    /// Whether words for the client to show need not wait: it waits for a stop, and those before
+    /// have arrived.
+    pub fn takes_words(&self) -> bool {
+        self.state == State::Running && self.link.is_idle()
+    }
+
+    /// Appends words for the client to show. They are lost, and the result is false, unless it waits
+    /// for a stop.
     pub fn console(&mut self, text: &str, out: &mut Vec<u8>) -> bool {
-        let takes = self.state == State::Running && self.link.is_idle();
-        if takes {
+        let is_heard = self.state == State::Running;
+        if is_heard {
             self.print(text, out);
         }
-        takes
+        is_heard
     }
 
     /// Whether the client has resumed the target and not been told of a stop since.

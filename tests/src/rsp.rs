@@ -34,6 +34,12 @@ impl Stop {
         little_endian(self.field("20").unwrap_or_else(|| panic!("no pc in {}", self.text)))
     }
 
+    /// x0 to x30 of the thread that stopped.
+    pub fn register(&self, number: u32) -> u64 {
+        let field = self.field(&format!("{number:02x}"));
+        little_endian(field.unwrap_or_else(|| panic!("no x{number} in {}", self.text)))
+    }
+
     /// The thread that stopped, from 1.
     pub fn thread(&self) -> u32 {
         let id = self.field("thread").unwrap_or_else(|| panic!("no thread in {}", self.text));
@@ -87,11 +93,15 @@ impl Rsp {
                 self.received.drain(..start + len + 3);
                 return payload;
             }
-            let mut buffer = [0; 0x4000];
-            let len = self.stream.read(&mut buffer).expect("a reply in time");
-            assert_ne!(len, 0, "the stub closed the connection");
-            self.received.extend(&buffer[..len]);
+            self.fill();
         }
+    }
+
+    fn fill(&mut self) {
+        let mut buffer = [0; 0x4000];
+        let len = self.stream.read(&mut buffer).expect("a reply in time");
+        assert_ne!(len, 0, "the stub closed the connection");
+        self.received.extend(&buffer[..len]);
     }
 
     /// Sends a packet and returns its reply.
@@ -117,8 +127,41 @@ impl Rsp {
 
     /// Ctrl-C: the running guest stops.
     pub fn interrupt(&mut self) -> Stop {
-        self.stream.write_all(b"\x03").expect("the stub reads");
+        self.send_interrupt();
         Stop { text: self.receive() }
+    }
+
+    /// Ctrl-C, without waiting for the stop.
+    pub fn send_interrupt(&mut self) {
+        self.stream.write_all(b"\x03").expect("the stub reads");
+    }
+
+    /// Takes the words for the user up to the next stop.
+    pub fn words(&mut self) -> (String, Stop) {
+        let mut words = Vec::new();
+        loop {
+            let packet = self.receive();
+            match packet.strip_prefix('O') {
+                Some(hex) => words.extend(from_hex(hex)),
+                None => {
+                    assert!(packet.starts_with('T'), "{packet}");
+                    let words = String::from_utf8(words).expect("UTF-8");
+                    return (words, Stop { text: packet });
+                }
+            }
+        }
+    }
+
+    /// Waits until so many bytes have come that nobody has looked at.
+    pub fn wait_for_bytes(&mut self, count: usize) {
+        while self.received.len() < count {
+            self.fill();
+        }
+    }
+
+    /// The stub's port.
+    pub fn port(&self) -> u16 {
+        self.stream.peer_addr().expect("connected").port()
     }
 
     /// Selects the thread, from 1, that registers and memory are of.

@@ -19,6 +19,7 @@ mod kvm;
 #[cfg_attr(not(target_arch = "aarch64"), path = "machine_elsewhere.rs")]
 mod machine;
 mod message;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

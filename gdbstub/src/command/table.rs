@@ -238,7 +238,7 @@ pub static PACKETS: &[Packet] = packets! {
         "Ends the guest, also while it runs.",
         |rest| fields::process(rest).map(|process| Command::KillProcess { process });
     b"k" Open "k", Packets:
-        "The same; it has no reply.",
+        "The same; it has no reply, save for LLDB: `X09`.",
         |_| Some(Command::Kill);
 
     b"qHostInfo" Word "qHostInfo", Lldb:

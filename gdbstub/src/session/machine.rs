@@ -79,12 +79,13 @@ impl Session {
         Ok(Reply::Ok)
     }
 
+    /// It has no reply, but LLDB waits for one and wants it to be an end by a signal: SIGKILL.
     pub(super) fn kill(&mut self, target: &mut dyn Target) -> Reply {
         if self.state != State::Gone {
             target.kill();
             self.state = State::Gone;
         }
-        Reply::None
+        if self.lldb.is_here { Reply::Text("X09".to_owned()) } else { Reply::None }
     }
 
     /// Without `multiprocess` the client was never told of a process 1. GDB then makes a number

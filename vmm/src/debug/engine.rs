@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::hit::Hit;
 use super::inject;
 use super::memory::View;
 use super::points::{Except, Points};
@@ -19,7 +20,7 @@ use crate::kvm::vm::DebugSupport;
 pub struct Engine {
     /// Guest RAM.
     pub memory: Memory,
-    support: DebugSupport,
+    pub(super) support: DebugSupport,
     points: Mutex<Points>,
     /// One for each vCPU.
     progress: Vec<Mutex<Progress>>,
@@ -27,13 +28,16 @@ pub struct Engine {
 
 /// What is remembered of a vCPU from one order to the next.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     /// PC, and the watchpoints that were reported there: the instruction has to get past them.
     reported: Option<(u64, Vec<Watchpoint>)>,
     /// Watchpoints whose access is under way, by more than one instruction.
     under_way: Vec<Watchpoint>,
     /// It has executed something since the debugger last heard of it.
     has_moved: bool,
+    /// PC of a breakpoint whose hit has been judged: nobody wants to hear of it, and it is still to
+    /// be stepped over.
+    pub(super) passed: Option<u64>,
 }
 
 /// Whose a debug exception was.
@@ -77,7 +81,11 @@ impl Engine {
         }
     }
 
-    fn with_progress<T: Default>(&self, index: usize, act: impl FnOnce(&mut Progress) -> T) -> T {
+    pub(super) fn with_progress<T: Default>(
+        &self,
+        index: usize,
+        act: impl FnOnce(&mut Progress) -> T,
+    ) -> T {
         let Some(progress) = self.progress.get(index) else { return T::default() };
         act(&mut progress.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -112,12 +120,20 @@ impl Engine {
         let pc = vcpu.pc()?;
         self.with_progress(vcpu.index(), |progress| {
             progress.reported.take_if(|(at, _)| stop == step::DONE || stop.is_some() && *at != pc);
+            progress.passed.take_if(|at| stop == step::DONE || *at != pc);
         });
         match &stop {
             Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
                 if self.support.step && self.is_at_store_exclusive(vcpu)? =>
             {
                 return self.finish_store(vcpu, peers, *point, *addr);
+            }
+            Some(VcpuStop::Trap(Trap::Breakpoint | Trap::HardwareBreakpoint)) => {
+                match self.judge(vcpu, peers)? {
+                    Hit::Report => {}
+                    Hit::Pass => return self.step(vcpu, peers),
+                    Hit::Kicked => return Ok(None),
+                }
             }
             Some(VcpuStop::Trap(Trap::Step)) => {
                 self.with_progress(vcpu.index(), |progress| progress.has_moved = true);
@@ -213,10 +229,10 @@ impl Engine {
         loop {
             let pc = vcpu.pc()?;
             let has_moved = self.with_progress(vcpu.index(), |progress| progress.has_moved);
-            if has_moved && let Some(trap) = self.breakpoint_at(vcpu, pc)? {
-                return Ok(Some(VcpuStop::Trap(trap)));
-            }
-            let stop = self.step(vcpu, peers)?;
+            let stop = match self.breakpoint_at(vcpu, pc)? {
+                Some(trap) if has_moved => self.settle(vcpu, peers, Some(VcpuStop::Trap(trap)))?,
+                _ => self.step(vcpu, peers)?,
+            };
             if stop != step::DONE || !(start..end).contains(&vcpu.pc()?) {
                 return Ok(stop);
             }

@@ -9,6 +9,8 @@ pub mod breakpoints;
 #[cfg(target_arch = "aarch64")]
 pub mod engine;
 #[cfg(target_arch = "aarch64")]
+mod hit;
+#[cfg(target_arch = "aarch64")]
 mod inject;
 #[cfg(target_arch = "aarch64")]
 mod memory;

@@ -1,6 +1,9 @@
 //! Everything that the debugger has set, and the debug registers that hold it.
 
-use gdbstub::TargetError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gdbstub::{Agent, TargetError};
 use kvm_bindings::kvm_guest_debug_arch;
 
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution};
@@ -18,6 +21,21 @@ pub struct Points {
     hardware: Vec<u64>,
     /// In watchpoint registers.
     watchpoints: Vec<Watchpoint>,
+    /// What is to be done at software breakpoints, where there is more to do than to report them.
+    software_agents: Agents,
+    /// The same at hardware breakpoints.
+    hardware_agents: Agents,
+}
+
+/// By the breakpoints' addresses.
+type Agents = BTreeMap<u64, Arc<Agent>>;
+
+fn set_agent(agents: &mut Agents, addr: u64, agent: Agent) {
+    if agent == Agent::default() {
+        agents.remove(&addr);
+    } else {
+        agents.insert(addr, Arc::new(agent));
+    }
 }
 
 /// What a vCPU goes past without stopping.
@@ -53,6 +71,8 @@ impl Points {
             software: Breakpoints::default(),
             hardware: Vec::new(),
             watchpoints: Vec::new(),
+            software_agents: Agents::new(),
+            hardware_agents: Agents::new(),
         }
     }
 
@@ -100,6 +120,24 @@ impl Points {
         points.get(watchpoint::find(&rests, far, is_write)?).copied()
     }
 
+    /// What is to be done at each of the breakpoints at `pc`; `None`: to report it.
+    pub fn agents_at(&self, pc: u64) -> Vec<Option<Arc<Agent>>> {
+        let software = self.software.contains(pc).then(|| self.software_agents.get(&pc).cloned());
+        let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(&pc).cloned());
+        software.into_iter().chain(hardware).collect()
+    }
+
+    /// Says what is to be done at the software breakpoint at `va`, instead of what it was before.
+    pub fn set_software_agent(&mut self, va: u64, agent: Agent) {
+        set_agent(&mut self.software_agents, va, agent);
+    }
+
+    /// Takes a software breakpoint away.
+    pub fn remove_software(&mut self, va: u64, memory: &Memory) {
+        self.software.remove(va, memory);
+        self.software_agents.remove(&va);
+    }
+
     /// Sets a software breakpoint at `va`, which leads to `ipa` if anywhere.
     pub fn insert_software(
         &mut self,
@@ -137,8 +175,14 @@ impl Points {
         Ok(())
     }
 
+    /// Says what is to be done at the hardware breakpoint at `addr`, instead of what it was before.
+    pub fn set_hardware_agent(&mut self, addr: u64, agent: Agent) {
+        set_agent(&mut self.hardware_agents, addr, agent);
+    }
+
     /// Takes a breakpoint out of its debug register.
     pub fn remove_hardware(&mut self, addr: u64) {
+        self.hardware_agents.remove(&addr);
         self.hardware.retain(|point| *point != addr);
     }
 
@@ -178,6 +222,8 @@ impl Points {
         self.software.clear(memory);
         self.hardware.clear();
         self.watchpoints.clear();
+        self.software_agents.clear();
+        self.hardware_agents.clear();
     }
 }
 

@@ -12,6 +12,7 @@ use gdbstub::{Flow, Session, Stop, StopReason, Target, Tid, stop};
 
 use super::target::{Event, Guest};
 use crate::kvm::control::VcpuStop;
+use crate::message;
 
 /// Largest piece read from a client at once. It bounds the replies that can pile up: a packet of a few
 /// bytes can ask for 32 KiB.
@@ -216,6 +217,7 @@ impl Server {
         if is_running {
             self.stop = None;
         }
+        self.pass_words_on();
         if self.guest.take_interrupt() {
             let event = self.guest.interrupt_now();
             return self.report(event);
@@ -225,8 +227,37 @@ impl Server {
 
     /// Takes the vCPUs' stops and tells the client.
     pub fn stops(&mut self) -> Outcome {
+        self.pass_words_on();
         let event = self.guest.next_event();
         self.report(event)
+    }
+
+    /// Shows what breakpoint commands have printed: to the client, unless it is slow to take what
+    /// was sent before; else, for it to be seen by somebody, on standard error.
+    fn pass_words_on(&mut self) {
+        let client = self.client.as_ref();
+        let takes = |client: &Client| {
+            client.unsent.is_empty() && client.session.as_ref().is_none_or(Session::takes_words)
+        };
+        if client.is_none_or(takes) {
+            self.pass_all_words_on();
+        }
+    }
+
+    fn pass_all_words_on(&mut self) {
+        let text = self.guest.take_words();
+        if text.is_empty() {
+            return;
+        }
+        if let Some(client) = &mut self.client
+            && let Some(session) = &mut client.session
+            && session.console(&text, &mut client.unsent)
+        {
+            // A lost client shows at the next read.
+            let _ = client.flush();
+        } else {
+            text.lines().for_each(message::say);
+        }
     }
 
     /// Tells the client that the guest has ended with this exit status.
@@ -247,6 +278,8 @@ impl Server {
     }
 
     fn tell(&mut self, stop: Stop) {
+        // What was said before the stop is heard before it.
+        self.pass_all_words_on();
         if let Some(client) = &mut self.client
             && let Some(session) = &mut client.session
         {

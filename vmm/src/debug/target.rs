@@ -57,6 +57,11 @@ impl Guest {
         std::mem::take(&mut self.is_interrupt_wanted)
     }
 
+    /// What breakpoint commands have printed since this was last asked.
+    pub fn take_words(&self) -> String {
+        self.control.take_words()
+    }
+
     /// Parks the vCPUs; the stop to report, which may be one of theirs.
     pub fn interrupt_now(&mut self) -> Event {
         self.control.park();
@@ -309,16 +314,20 @@ impl Target for Guest {
         Ok(MemoryRegion { first, last, access: access.map(permissions) })
     }
 
-    fn insert(&mut self, tid: Tid, point: Stoppoint, _: Agent) -> Result<(), TargetError> {
+    fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
         let access = match point.kind {
             Kind::Software => {
                 check_alignment(point.addr)?;
-                return self.insert_software(tid, point.addr);
+                self.insert_software(tid, point.addr)?;
+                self.engine.points().set_software_agent(point.addr, agent);
+                return Ok(());
             }
             Kind::Hardware => {
                 check_alignment(point.addr)?;
                 check_canonical("breakpoint", point.addr)?;
-                return self.insert_hardware(point.addr);
+                self.insert_hardware(point.addr)?;
+                self.engine.points().set_hardware_agent(point.addr, agent);
+                return Ok(());
             }
             Kind::Write => watchpoint::Access::Write,
             Kind::Read => watchpoint::Access::Read,
@@ -331,7 +340,7 @@ impl Target for Guest {
         let mut points = self.engine.points();
         let access = match point.kind {
             Kind::Software => {
-                points.software.remove(point.addr, &self.engine.memory);
+                points.remove_software(point.addr, &self.engine.memory);
                 return Ok(());
             }
             Kind::Hardware => {

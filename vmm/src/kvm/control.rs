@@ -12,6 +12,7 @@ use vmm_sys_util::signal::register_signal_handler;
 use super::error::Error;
 use super::vcpu::{Exit, Kick, SystemEvent, Vcpu};
 use crate::arch::watchpoint::Watchpoint;
+use crate::words::Words;
 
 /// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for.
 const KICK_SIGNAL: Signal = Signal::SIGUSR1;
@@ -106,6 +107,7 @@ struct Shared {
     slots: Box<[Slot]>,
     /// Held while the orders of several vCPUs change together. Taken before any slot's state.
     turn: Mutex<()>,
+    words: Words,
 }
 
 /// One vCPU and its thread.
@@ -148,7 +150,7 @@ impl Control {
                 changed: Condvar::new(),
             })
             .collect();
-        let shared = Arc::new(Shared { slots, turn: Mutex::default() });
+        let shared = Arc::new(Shared { slots, turn: Mutex::default(), words: Words::default() });
         let stops = Arc::new(EventFd::new(EFD_NONBLOCK).map_err(Error::Thread)?);
         for index in 0..shared.slots.len() {
             let (shared, stops, runner) = (shared.clone(), stops.clone(), runner.clone());
@@ -198,6 +200,12 @@ impl Control {
         let _ = self.stops.write(1);
     }
 
+    /// What the vCPU threads have said since this was last asked; [`Self::stops_fd`] becomes readable
+    /// when they do.
+    pub fn take_words(&self) -> String {
+        self.shared.words.take()
+    }
+
     /// Parks every vCPU if one has stopped by itself, and tells which and why, in vCPU order.
     /// Empty if none has.
     pub fn take_stops(&self) -> Vec<(usize, VcpuStop)> {
@@ -245,12 +253,14 @@ fn order_parking(shared: &Shared) {
         state.postponed = None;
         slot.kick(&state);
     }
+    shared.words.wake();
 }
 
 /// The other vCPUs, as seen from the thread of one.
 pub struct Peers<'a> {
     shared: &'a Shared,
     own: &'a Slot,
+    stops: &'a EventFd,
 }
 
 /// While this lives, one vCPU runs and all others are parked.
@@ -260,6 +270,15 @@ impl Peers<'_> {
     /// Whether this vCPU has been asked to leave the guest.
     pub fn is_kicked(&self) -> bool {
         self.own.kick.is_raised()
+    }
+
+    /// Says something to the debugger. False if this vCPU was asked to park before there was room:
+    /// nothing has been said.
+    pub fn say(&self, text: &str) -> bool {
+        let is_said = self.shared.words.push(text, || self.is_kicked());
+        // Never full: see `serve`.
+        let _ = self.stops.write(1);
+        is_said
     }
 
     fn others(&self) -> impl Iterator<Item = &Slot> {
@@ -281,6 +300,7 @@ impl Peers<'_> {
             other.kick(&state);
         }
         drop(turn);
+        self.shared.words.wake();
         self.others().for_each(Slot::wait_until_parked);
         Some(Alone(self))
     }
@@ -302,7 +322,7 @@ impl Drop for Alone<'_> {
 /// Body of a vCPU's thread.
 fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn Runner) {
     let Some(slot) = shared.slots.get(index) else { return };
-    let peers = Peers { shared, own: slot };
+    let peers = Peers { shared, own: slot, stops };
     // Every other signal is for the main thread.
     let mut others = SigSet::all();
     others.remove(KICK_SIGNAL);

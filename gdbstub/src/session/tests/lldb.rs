@@ -151,3 +151,11 @@ fn without_error_strings_an_error_is_a_number() {
 
     assert_eq!(client.ask("p0;thread:1;"), "E05");
 }
+
+#[test]
+fn a_kill_is_answered() {
+    let mut client = connected(1);
+
+    assert_eq!(client.ask("k"), "X09");
+    assert_eq!(client.target.log, ["kill"]);
+}

@@ -73,9 +73,11 @@ fn a_running_guest_has_words_for_the_client_too() {
 
     assert!(!client.session.console("a ", &mut out), "nobody waits");
     client.ask("vCont;c");
+    assert!(client.session.takes_words());
     assert!(client.session.console("a ", &mut out));
     assert_eq!(out.escape_ascii().to_string(), "$O6120#18");
     client.stop(1, StopReason::SwBreak);
+    assert!(!client.session.takes_words());
     assert!(!client.session.console("a ", &mut out), "nobody waits any more");
 }
 
@@ -85,9 +87,11 @@ fn words_wait_until_those_before_have_arrived() {
     let mut out = Vec::new();
     client.bytes(b"$vCont;c#a8");
 
-    assert!(client.session.console("a ", &mut out));
-    assert!(!client.session.console("bc", &mut out));
-    client.bytes(b"+");
-    assert!(client.session.console("bc", &mut out));
-    assert_eq!(out.escape_ascii().to_string(), "$O6120#18$O6263#20");
+    client.session.console("a ", &mut out);
+    assert!(!client.session.takes_words());
+    client.session.console("bc", &mut out);
+    assert_eq!(out.escape_ascii().to_string(), "$O6120#18");
+    assert_eq!(client.bytes(b"+"), "$O6263#20");
+    assert_eq!(client.bytes(b"+"), "");
+    assert!(client.session.takes_words());
 }
