@@ -58,7 +58,8 @@ fn from_hex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(digit).collect()
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Two digits a byte.
+pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
@@ -138,16 +139,19 @@ impl Rsp {
 
     /// Takes the words for the user up to the next stop.
     pub fn words(&mut self) -> (String, Stop) {
+        let (words, text) = self.output();
+        assert!(text.starts_with('T'), "{text}");
+        (words, Stop { text })
+    }
+
+    /// Takes words for the user and the packet behind them.
+    pub fn output(&mut self) -> (String, String) {
         let mut words = Vec::new();
         loop {
             let packet = self.receive();
-            match packet.strip_prefix('O') {
+            match packet.strip_prefix('O').filter(|hex| *hex != "K") {
                 Some(hex) => words.extend(from_hex(hex)),
-                None => {
-                    assert!(packet.starts_with('T'), "{packet}");
-                    let words = String::from_utf8(words).expect("UTF-8");
-                    return (words, Stop { text: packet });
-                }
+                None => return (String::from_utf8(words).expect("UTF-8"), packet),
             }
         }
     }

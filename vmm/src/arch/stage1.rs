@@ -21,6 +21,17 @@ pub struct Regime {
     pub mmfr2: u64,
 }
 
+impl Regime {
+    /// Bits of a virtual address in the upper half; `None` with the MMU off, or if TCR has none that
+    /// can be.
+    pub fn kernel_address_bits(&self) -> Option<u32> {
+        if self.sctlr & SCTLR_M == 0 {
+            return None;
+        }
+        input_size(&Half::of(u64::MAX, self).ok()?, self).ok()
+    }
+}
+
 /// The last two different values of TTBR1_EL1 that a vCPU had at EL1. Where the kernel is unmapped
 /// at EL0 (KPTI), TTBR1_EL1 holds a trampoline's tables then, and for some instructions at EL1 too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -55,6 +55,17 @@ fn linux_4k_48() -> Regime {
 }
 
 #[test]
+fn kernel_addresses_have_as_many_bits_as_tcr_says() {
+    let regime = linux_4k_48();
+
+    assert_eq!(regime.kernel_address_bits(), Some(48));
+    let smaller = Regime { tcr: regime.tcr | 9 << 16, ..regime };
+    assert_eq!(smaller.kernel_address_bits(), Some(39));
+    assert_eq!(Regime { sctlr: 0, ..regime }.kernel_address_bits(), None);
+    assert_eq!(Regime { tcr: 3 << 16, ..regime }.kernel_address_bits(), None);
+}
+
+#[test]
 fn with_the_mmu_off_addresses_are_physical() {
     let regime = Regime { sctlr: 0, ..linux_4k_48() };
 

@@ -266,8 +266,11 @@ impl Target for Guest {
         None
     }
 
+    /// Before the guest has said so, what Linux has unless it was built otherwise.
     fn address_bits(&self) -> u32 {
-        48
+        const USUAL: u32 = 48;
+        let regime = self.with_vcpu(Tid::FIRST, Vcpu::regime);
+        regime.map_or(USUAL, |regime| regime.kernel_address_bits().unwrap_or(USUAL))
     }
 
     fn watchpoints(&self) -> usize {
