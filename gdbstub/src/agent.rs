@@ -42,8 +42,6 @@ pub struct Agent {
     pub conditions: Vec<Expression>,
     /// Run at a hit that counts, in order, instead of a report of it.
     pub commands: Vec<Expression>,
-    /// The commands run with no client connected, too.
-    pub persist: bool,
 }
 
 /// What expressions look at: the vCPU that hit the breakpoint.
@@ -106,21 +104,16 @@ impl Agent {
             b"" | [b';', ..] => expressions(conditions)?,
             _ => return None,
         };
-        let (persist, commands) = match commands.strip_prefix(COMMANDS) {
-            None => (false, Vec::new()),
-            Some([persist @ (b'0' | b'1'), b',', list @ ..]) if !list.is_empty() => {
-                (*persist == b'1', expressions(list)?)
-            }
+        // `persist`, whether they run with no client connected, makes no difference here: they do.
+        let commands = match commands.strip_prefix(COMMANDS) {
+            None => Vec::new(),
+            Some([b'0' | b'1', b',', list @ ..]) if !list.is_empty() => expressions(list)?,
             Some(_) => return None,
         };
-        Some(Self::decode(&conditions, &commands, persist))
+        Some(Self::decode(&conditions, &commands))
     }
 
-    fn decode(
-        conditions: &[HexBytes<'_>],
-        commands: &[HexBytes<'_>],
-        persist: bool,
-    ) -> Result<Self, BadBytecode> {
+    fn decode(conditions: &[HexBytes<'_>], commands: &[HexBytes<'_>]) -> Result<Self, BadBytecode> {
         let count = conditions.len() + commands.len();
         if count > MOST_EXPRESSIONS {
             return Err(BadBytecode::TooMany { count, most: MOST_EXPRESSIONS });
@@ -128,7 +121,7 @@ impl Agent {
         let decode = |list: &[HexBytes<'_>]| -> Result<Vec<_>, _> {
             list.iter().map(|code| Expression::new(&code.decode())).collect()
         };
-        Ok(Self { conditions: decode(conditions)?, commands: decode(commands)?, persist })
+        Ok(Self { conditions: decode(conditions)?, commands: decode(commands)? })
     }
 
     /// Judges a hit and runs the commands if it counts. An expression that fails makes it a stop,

@@ -38,9 +38,8 @@ fn conditions_follow_each_other_with_or_without_a_semicolon() {
 #[test]
 fn commands_follow_conditions_or_stand_alone() {
     let commands = vec![expression(&[0x27]), expression(&[0x22, 1, 0x27])];
-    let alone = Agent { commands: commands.clone(), persist: true, ..Agent::default() };
-    let both =
-        Agent { conditions: vec![expression(&[0x22, 0xff, 0x27])], commands, persist: false };
+    let alone = Agent { commands: commands.clone(), ..Agent::default() };
+    let both = Agent { conditions: vec![expression(&[0x22, 0xff, 0x27])], commands };
 
     assert_eq!(agent(";cmds:1,X1,27X3,220127"), alone);
     assert_eq!(agent(";cmds:1,X1,27;X3,220127"), alone);
