@@ -225,7 +225,7 @@ fn a_gdb_socket_that_is_taken() {
 fn a_gdb_address_that_is_none() {
     let message = refused(&["--gdb", "nonsense"]);
 
-    assert_eq!(message, "--gdb nonsense: expected PORT, HOST:PORT or unix:PATH");
+    assert_eq!(message, "--gdb nonsense: expected PORT, HOST:PORT, unix:PATH or stdio");
 }
 
 #[test]

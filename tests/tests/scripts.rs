@@ -168,6 +168,84 @@ fn connect(port: u16) -> TcpStream {
 }
 
 #[test]
+fn packets_on_standard_input_and_output_come_through_as_they_are() {
+    let mut child = script()
+        .arg("--kernel")
+        .arg(bare_guest("unmapped"))
+        .args(["--gdb", "stdio"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut packets = child.stdin.take().unwrap();
+    let mut replies = child.stdout.take().unwrap();
+
+    packets.write_all(b"$QStartNoAckMode#b0+").unwrap();
+    assert_eq!(read_until(&mut replies, "#9a"), "+$OK#9a");
+    // Every byte there is, those that the packet's frame needs escaped (RSP manual, Overview).
+    let mut write = b"X40100000,100:".to_vec();
+    for byte in 0..=255_u8 {
+        match byte {
+            b'#' | b'$' | b'}' | b'*' => write.extend([b'}', byte ^ 0x20]),
+            byte => write.push(byte),
+        }
+    }
+    let sum = write.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    packets
+        .write_all(&[b"$", write.as_slice(), format!("#{sum:02x}").as_bytes()].concat())
+        .unwrap();
+    assert_eq!(read_until(&mut replies, "#9a"), "$OK#9a");
+    packets.write_all(b"$m40100000,100#af").unwrap();
+    let digits = (0..=255_u8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let reply = read_until(&mut replies, "#");
+    assert_eq!(reply, format!("${digits}#"));
+    packets.write_all(b"$vCont;c#a8").unwrap();
+
+    let output = child.wait_with_output().unwrap();
+    let mut rest = String::new();
+    replies.read_to_string(&mut rest).unwrap();
+    // The sum of the digits, and the guest's end.
+    assert_eq!(rest.get(2..), Some("$W00#b7"), "{rest}");
+    assert_eq!(output.status.code(), Some(0));
+    let said = stderr(&output);
+    assert!(said.contains("its debugger is on standard input and output\n"), "{said}");
+    assert!(said.contains("00000000ffffffff\n"), "{said}");
+}
+
+#[test]
+fn gdb_starts_the_script_and_debugs_through_a_pipe() {
+    let cache = std::env::var_os("MINIVMM_CACHE").map_or(root().join(".cache"), PathBuf::from);
+    let gdb = cache.join("bin/gdb-multiarch");
+    if !gdb.exists() {
+        tests::skip("scripts/setup symbols has not been called: there is no GDB");
+        return;
+    }
+    let console = tests::scratch().join("console");
+    let kernel = bare_guest("count");
+    // The emulated host takes longer to start than GDB waits by itself.
+    let target = format!(
+        "target remote | {} --kernel {} --gdb stdio 2>{}",
+        root().join("scripts/minivmm").display(),
+        kernel.display(),
+        console.display()
+    );
+    let mut command = Command::new(gdb);
+    command
+        .args(["-nx", "-q", "-batch", "-ex", "set remotetimeout 60"])
+        .arg(kernel.with_extension("elf"));
+    for line in [&target, "break *&body", "continue", "continue", "delete", "continue"] {
+        command.args(["-ex", line]);
+    }
+
+    let output = command.stdin(Stdio::null()).output().unwrap();
+
+    let said = stdout(&output);
+    assert_eq!(said.matches("Breakpoint 1, body").count(), 2, "{said}{}", stderr(&output));
+    assert!(said.contains("exited normally"), "{said}{}", stderr(&output));
+    let said = std::fs::read_to_string(console).unwrap();
+    assert!(said.ends_with("\n000000000000000a\n"), "{said}");
+}
+
+#[test]
 fn a_gdb_port_that_is_taken_here_is_refused_with_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

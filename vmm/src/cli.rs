@@ -38,7 +38,7 @@ struct Args {
     #[argh(option, arg_name = "N", default = "String::from(\"1\")")]
     cpus: String,
 
-    /// serve GDB at PORT (on loopback), HOST:PORT or unix:PATH; the guest waits for a debugger
+    /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
     gdb: Option<String>,
 
@@ -59,13 +59,15 @@ struct Args {
     version: bool,
 }
 
-/// Where the GDB server listens.
+/// Where the GDB server is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum GdbAddress {
     /// TCP: host name or address, and port.
     Tcp(String, u16),
     /// A Unix socket.
     Unix(PathBuf),
+    /// Standard input and output; the console's output goes to standard error.
+    Stdio,
 }
 
 /// A checked command line.
@@ -170,7 +172,10 @@ fn cpus(text: &str) -> Result<usize, String> {
 }
 
 fn gdb_address(text: &str) -> Result<GdbAddress, String> {
-    let bad = || format!("--gdb {text}: expected PORT, HOST:PORT or unix:PATH");
+    let bad = || format!("--gdb {text}: expected PORT, HOST:PORT, unix:PATH or stdio");
+    if text == "stdio" {
+        return Ok(GdbAddress::Stdio);
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return if path.is_empty() { Err(bad()) } else { Ok(GdbAddress::Unix(path.into())) };
     }
@@ -263,10 +268,12 @@ mod tests {
             config(&["--gdb", "unix:/tmp/s:1"]).gdb,
             Some(GdbAddress::Unix("/tmp/s:1".into()))
         );
-        for bad in ["", "0", "unix:", "65536", ":1234", "host:", "host", "1234x"] {
+        assert_eq!(config(&["--gdb", "stdio"]).gdb, Some(GdbAddress::Stdio));
+        for bad in ["", "0", "unix:", "65536", ":1234", "host:", "host", "1234x", "stdio:", "Stdio"]
+        {
             assert_eq!(
                 error(&["--gdb", bad]),
-                format!("--gdb {bad}: expected PORT, HOST:PORT or unix:PATH")
+                format!("--gdb {bad}: expected PORT, HOST:PORT, unix:PATH or stdio")
             );
         }
     }

@@ -1,8 +1,8 @@
 //! The debug engine: what becomes of a debug exception, and the GDB server on top of it.
 //!
 //! [`breakpoints`] is pure and builds on any host. The rest needs KVM: `engine`, `step`, `region` and
-//! `inject` work on the vCPUs' own threads; `server`, `target` and `registers` on the main one, while
-//! the vCPUs are parked; `memory` and `points` on both.
+//! `inject` work on the vCPUs' own threads; `server`, `transport`, `target` and `registers` on the main
+//! one, while the vCPUs are parked; `memory` and `points` on both.
 
 pub mod breakpoints;
 
@@ -27,3 +27,5 @@ pub mod server;
 mod step;
 #[cfg(target_arch = "aarch64")]
 pub mod target;
+#[cfg(target_arch = "aarch64")]
+pub mod transport;

@@ -1,18 +1,14 @@
-//! The GDB server: a listening socket, one client at a time, and the guest.
+//! The GDB server: one client at a time, and the guest.
 
-use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use gdbstub::{Flow, Session, Stop, StopReason, Target, Tid, stop};
 
 use super::target::{Event, Guest};
+use super::transport::{Listener, Stream, Transport};
 use crate::kvm::control::VcpuStop;
-use crate::message;
+use crate::message::say;
 
 /// Largest piece read from a client at once. It bounds the replies that can pile up: a packet of a few
 /// bytes can ask for 32 KiB.
@@ -21,82 +17,11 @@ const READ_SIZE: usize = 4 << 10;
 /// What a debugger is told that comes before the guest's first instruction.
 const FIRST_STOP: Stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(stop::SIGTRAP) };
 
-/// A socket that waits for debuggers.
-pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
-    /// A Unix socket, and its path, removed at the end.
-    Unix(UnixListener, PathBuf),
-}
-
-impl Listener {
-    /// Listens on `host:port`.
-    pub fn tcp(host: &str, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((host, port))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self::Tcp(listener))
-    }
-
-    /// Listens on a Unix socket that only its owner may connect to. One that nobody listens on any
-    /// more is replaced.
-    pub fn unix(path: &Path) -> io::Result<Self> {
-        let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-        let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
-        if is_socket && UnixStream::connect(path).err().is_some_and(refused) {
-            fs::remove_file(path)?;
-        }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self::Unix(listener, path.to_owned()))
-    }
-
-    fn accept(&self) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept()?;
-                // Packets are small and each waits for its answer.
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                Ok(Box::new(stream))
-            }
-            Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok(Box::new(stream))
-            }
-        }
-    }
-}
-
-impl AsRawFd for Listener {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(listener) => listener.as_raw_fd(),
-            Self::Unix(listener, _) => listener.as_raw_fd(),
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // Gone already is as good.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// A connection to a client.
-trait Stream: Read + Write + AsFd {}
-impl Stream for TcpStream {}
-impl Stream for UnixStream {}
-
 struct Client {
     stream: Box<dyn Stream>,
     /// Begins with the first byte: whoever only connects, such as a port scan, stops no guest.
     session: Option<Session>,
-    /// Replies that the socket has not taken yet. While there are any, nothing is read.
+    /// Replies that the stream has not taken yet. While there are any, nothing is read.
     unsent: Vec<u8>,
 }
 
@@ -108,23 +33,34 @@ pub enum Outcome {
     Killed,
     /// The guest ended, and the client is still to be told its exit status by [`Server::end`].
     Ended(VcpuStop),
+    /// The client left that [`Server::end`] was waiting for.
+    Left,
+    /// There is no guest any more: the old one has gone, and this kept a new one from coming.
+    Failed(String),
 }
 
 /// The GDB server.
 pub struct Server {
-    listener: Listener,
+    /// `None`: the client there is from the start is the only one ever.
+    listener: Option<Listener>,
     client: Option<Client>,
     /// A connection that is over and waits for [`Server::drop_closed`].
     closed: Option<Client>,
     guest: Guest,
     /// `None` while the guest runs.
     stop: Option<Stop>,
+    /// The guest has ended by itself.
+    has_ended: bool,
 }
 
 impl Server {
     /// A server for a guest that is parked at its first instruction.
-    pub fn new(listener: Listener, guest: Guest) -> Self {
-        Self { listener, client: None, closed: None, guest, stop: Some(FIRST_STOP) }
+    pub fn new(transport: Transport, guest: Guest) -> Self {
+        let (listener, client) = match transport {
+            Transport::Listener(listener) => (Some(listener), None),
+            Transport::Stdio(stream) => (None, Some(Client::new(Box::new(stream)))),
+        };
+        Self { listener, client, closed: None, guest, stop: Some(FIRST_STOP), has_ended: false }
     }
 
     /// Lets the guest run before any debugger came.
@@ -133,15 +69,22 @@ impl Server {
         self.stop = None;
     }
 
-    /// Becomes readable when a debugger connects; then call [`Self::accept`].
-    pub fn listener(&self) -> &impl AsRawFd {
-        &self.listener
+    /// Parks every vCPU and waits until they are.
+    pub fn park(&self) {
+        self.guest.park();
     }
 
-    /// The client's socket, if there is one. Call [`Self::serve`] when it is readable, or writable
-    /// while [`Self::has_unsent`].
+    /// Becomes readable when a debugger connects; then call [`Self::accept`].
+    pub fn listener(&self) -> Option<&impl AsRawFd> {
+        self.listener.as_ref()
+    }
+
+    /// What is to be watched of the client, if there is one: call [`Self::serve`] when it is readable,
+    /// or writable while [`Self::has_unsent`].
     pub fn client(&self) -> Option<BorrowedFd<'_>> {
-        self.client.as_ref().map(|client| client.stream.as_fd())
+        let client = self.client.as_ref()?;
+        let has_unsent = !client.unsent.is_empty();
+        Some(if has_unsent { client.stream.output() } else { client.stream.input() })
     }
 
     /// Whether the client has yet to take what was sent.
@@ -149,7 +92,12 @@ impl Server {
         self.client.as_ref().is_some_and(|client| !client.unsent.is_empty())
     }
 
-    /// Closes the socket of a client that is gone. Its descriptor is watched no longer.
+    /// Lets [`Self::stops`] be called although no vCPU may have stopped.
+    pub fn wake(&self) {
+        self.guest.wake();
+    }
+
+    /// Closes the connection to a client that is gone. Its descriptor is watched no longer.
     pub fn drop_closed(&mut self) {
         self.closed = None;
     }
@@ -162,12 +110,14 @@ impl Server {
             outcome => return outcome,
         }
         // It left before it was let in, or descriptors ran out: the next one may do better.
-        let Ok(mut stream) = self.listener.accept() else { return Outcome::Nothing };
+        let Some(Ok(mut stream)) = self.listener.as_ref().map(Listener::accept) else {
+            return Outcome::Nothing;
+        };
         if self.client.is_some() {
             // Best effort: the client may not be reading.
             let _ = stream.write(b"$E.minivmm serves one debugger at a time#34");
         } else {
-            self.client = Some(Client { stream, session: None, unsent: Vec::new() });
+            self.client = Some(Client::new(stream));
         }
         Outcome::Nothing
     }
@@ -205,6 +155,14 @@ impl Server {
         let is_running = session.is_running();
         // A lost client shows at the next read.
         let _ = client.flush();
+        match self.guest.take_restarted() {
+            Some(Ok(())) => {
+                self.stop = Some(FIRST_STOP);
+                self.has_ended = false;
+            }
+            Some(Err(why)) => return Outcome::Failed(why),
+            None => {}
+        }
         match flow {
             Flow::Killed => return Outcome::Killed,
             Flow::Detached => {
@@ -256,16 +214,27 @@ impl Server {
             // A lost client shows at the next read.
             let _ = client.flush();
         } else {
-            text.lines().for_each(message::say);
+            text.lines().for_each(say);
         }
     }
 
-    /// Tells the client that the guest has ended with this exit status.
-    pub fn end(&mut self, status: u8) {
+    /// Tells the client that the guest has ended with this exit status. True if it may want to run the
+    /// guest again: [`Outcome::Left`] comes when it does not.
+    pub fn end(&mut self, status: u8) -> bool {
+        self.has_ended = true;
         self.tell(Stop { tid: Tid::FIRST, reason: StopReason::Exited(status) });
+        self.session().is_some_and(Session::outlives_target)
+    }
+
+    fn session(&self) -> Option<&Session> {
+        self.client.as_ref()?.session.as_ref()
     }
 
     fn report(&mut self, event: Event) -> Outcome {
+        // What a vCPU did last before the client killed the guest.
+        if self.session().is_some_and(Session::has_outlived_target) {
+            return Outcome::Nothing;
+        }
         match event {
             Event::Nothing => Outcome::Nothing,
             Event::Stopped(stop) => {
@@ -292,13 +261,27 @@ impl Server {
     /// The client went away without a word. A stopped guest stays stopped and keeps its
     /// breakpoints, a running one runs on to the next of them.
     fn lose_client(&mut self) -> Outcome {
+        let is_over = self.session().is_some_and(Session::has_outlived_target);
+        let has_detached = self.session().is_some() && self.guest.is_free();
         self.closed = self.client.take();
+        if is_over {
+            return if self.has_ended { Outcome::Left } else { Outcome::Killed };
+        }
+        // With no listener nobody can come and go on with it.
+        if self.listener.is_none() && !has_detached {
+            say("gdb: standard input ended without a detach: guest killed");
+            return Outcome::Killed;
+        }
         Outcome::Nothing
     }
 }
 
 impl Client {
-    /// Sends as much as the socket takes now.
+    fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, session: None, unsent: Vec::new() }
+    }
+
+    /// Sends as much as the stream takes now.
     fn flush(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
             match self.stream.write(&self.unsent) {

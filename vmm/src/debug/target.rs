@@ -1,5 +1,7 @@
 //! The guest as the stub sees it. What reads or changes it runs only while all vCPUs are parked.
 
+mod restart;
+
 use std::sync::Arc;
 
 use gdbstub::{
@@ -16,10 +18,17 @@ use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;
 
+pub use restart::{Machine, Prepare};
+
 /// All vCPUs under debug.
 pub struct Guest {
-    control: Arc<Control>,
+    control: Control,
     engine: Arc<Engine>,
+    prepare: Prepare,
+    /// How a restart went that nobody has asked about yet.
+    restarted: Option<Result<(), String>>,
+    /// The debugger let it go, and has not stopped it since.
+    is_free: bool,
     /// The vCPU whose stop was reported last, if it was one's own.
     heard_of: Option<usize>,
     /// Stops that happened beside one that was reported, and that will not happen again.
@@ -42,9 +51,18 @@ fn host(error: &Error) -> TargetError {
 }
 
 impl Guest {
-    /// A guest whose vCPUs are parked.
-    pub fn new(control: Arc<Control>, engine: Arc<Engine>) -> Self {
-        Self { control, engine, heard_of: None, unreported: Vec::new(), is_interrupt_wanted: false }
+    /// A guest whose vCPUs are parked. `prepare` begins to make it anew.
+    pub fn new(machine: Machine, prepare: Prepare) -> Self {
+        Self {
+            control: machine.control,
+            engine: machine.engine,
+            prepare,
+            restarted: None,
+            is_free: false,
+            heard_of: None,
+            unreported: Vec::new(),
+            is_interrupt_wanted: false,
+        }
     }
 
     /// Lets every vCPU run.
@@ -65,6 +83,7 @@ impl Guest {
     /// Parks the vCPUs; the stop to report, which may be one of theirs.
     pub fn interrupt_now(&mut self) -> Event {
         self.control.park();
+        self.is_free = false;
         match self.next_event() {
             Event::Nothing => {
                 let reason = StopReason::Signal(stop::SIGINT);
@@ -403,6 +422,7 @@ impl Target for Guest {
         self.control.park();
         self.engine.points().clear(&self.engine.memory);
         self.unreported.clear();
+        self.is_free = true;
         self.run();
     }
 
@@ -411,6 +431,6 @@ impl Target for Guest {
     }
 
     fn restart(&mut self) -> Result<(), TargetError> {
-        Err(TargetError::Unsupported)
+        self.start_again()
     }
 }

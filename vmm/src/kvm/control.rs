@@ -2,11 +2,11 @@
 //! it is parked, anybody may lock the vCPU and use its registers directly, with no hop to the thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::signal::register_signal_handler;
 
 use super::error::Error;
@@ -96,10 +96,11 @@ impl VcpuStop {
     }
 }
 
-/// All vCPU threads.
+/// All vCPU threads. They end, and the vCPUs with them, when this is dropped.
 pub struct Control {
     shared: Arc<Shared>,
     stops: Arc<EventFd>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What the vCPU threads know of each other.
@@ -126,6 +127,8 @@ struct State {
     postponed: Option<Order>,
     stop: Option<VcpuStop>,
     is_running: bool,
+    /// The thread is to end as soon as it is parked.
+    is_over: bool,
     thread: Option<Pthread>,
 }
 
@@ -137,8 +140,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 extern "C" fn on_kick(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
 
 impl Control {
-    /// Starts a thread for each vCPU. All of them are parked.
-    pub fn start(vcpus: Vec<Vcpu>, runner: &Arc<dyn Runner>) -> Result<Self, Error> {
+    /// Starts a thread for each vCPU. All of them are parked. `stops` becomes readable when one has
+    /// stopped by itself; see [`Self::take_stops`].
+    pub fn start(
+        vcpus: Vec<Vcpu>,
+        runner: &Arc<dyn Runner>,
+        stops: &Arc<EventFd>,
+    ) -> Result<Self, Error> {
         register_signal_handler(KICK_SIGNAL as i32, on_kick)
             .map_err(|errno| Error::Thread(errno.into()))?;
         let slots = vcpus
@@ -150,26 +158,31 @@ impl Control {
                 changed: Condvar::new(),
             })
             .collect();
-        let shared = Arc::new(Shared { slots, turn: Mutex::default(), words: Words::default() });
-        let stops = Arc::new(EventFd::new(EFD_NONBLOCK).map_err(Error::Thread)?);
-        for index in 0..shared.slots.len() {
-            let (shared, stops, runner) = (shared.clone(), stops.clone(), runner.clone());
-            thread::Builder::new()
+        let mut control = Self::of(slots, stops);
+        for index in 0..control.len() {
+            let (shared, stops, runner) = (control.shared.clone(), stops.clone(), runner.clone());
+            let thread = thread::Builder::new()
                 .name(format!("vcpu{index}"))
                 .spawn(move || serve(&shared, index, &stops, runner.as_ref()))
                 .map_err(Error::Thread)?;
+            control.threads.push(thread);
         }
-        Ok(Self { shared, stops })
+        Ok(control)
+    }
+
+    /// No vCPUs: what there is between this machine and the next.
+    pub fn without_vcpus(&self) -> Self {
+        Self::of(Box::default(), &self.stops)
+    }
+
+    fn of(slots: Box<[Slot]>, stops: &Arc<EventFd>) -> Self {
+        let shared = Arc::new(Shared { slots, turn: Mutex::default(), words: Words::default() });
+        Self { shared, stops: stops.clone(), threads: Vec::new() }
     }
 
     /// How many vCPUs there are.
     pub fn len(&self) -> usize {
         self.shared.slots.len()
-    }
-
-    /// Becomes readable when a vCPU stopped by itself; see [`Self::take_stops`].
-    pub fn stops_fd(&self) -> &EventFd {
-        &self.stops
     }
 
     /// A parked vCPU. On one that runs, this waits until it parks.
@@ -194,7 +207,7 @@ impl Control {
         self.shared.slots.iter().for_each(Slot::wait_until_parked);
     }
 
-    /// Makes [`Self::stops_fd`] readable.
+    /// Makes `stops` readable, as if a vCPU had stopped.
     pub fn wake(&self) {
         // Never full: see `serve`.
         let _ = self.stops.write(1);
@@ -220,13 +233,27 @@ impl Control {
     }
 }
 
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.park();
+        for slot in &self.shared.slots {
+            lock(&slot.state).is_over = true;
+            slot.changed.notify_all();
+        }
+        for thread in self.threads.drain(..) {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Slot {
     /// Gets the vCPU out of the guest. With its state locked, so that its thread cannot clear the
     /// kick and still see an old order.
     fn kick(&self, state: &State) {
         self.kick.raise();
         if let Some(thread) = state.thread.filter(|_| state.is_running) {
-            // The thread lives as long as the process.
+            // A thread that runs has not ended.
             let _ = pthread_kill(thread, KICK_SIGNAL);
         }
     }
@@ -336,6 +363,9 @@ fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn Runner) {
             }
             state.is_running = false;
             slot.changed.notify_all();
+            if state.is_over {
+                return;
+            }
             state = slot.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         slot.kick.clear();

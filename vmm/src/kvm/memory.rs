@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "mmap, and the slice that cache maintenance walks")]
 
 use std::io;
+use std::sync::Arc;
 
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap};
@@ -12,10 +13,33 @@ use super::error::Error;
 /// Stage-2 blocks and transparent huge pages: host and guest address must agree modulo this.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Guest RAM as the VMM sees it. All addresses are IPAs.
-#[derive(Clone, Debug)]
+/// Guest RAM as the VMM sees it. All addresses are IPAs. The default is none at all.
+///
+/// It is unmapped when the last clone is dropped, and nothing that comes out of here outlives that:
+/// `ram` itself, which could be cloned too, does not.
+#[derive(Clone, Default, Debug)]
 pub struct Memory {
     ram: GuestMemoryMmap,
+    #[expect(dead_code, reason = "held, not used")]
+    mapping: Option<Arc<Mapping>>,
+}
+
+/// The host's address range that guest RAM lies in.
+#[derive(Debug)]
+struct Mapping {
+    /// Address.
+    start: usize,
+    /// Bytes.
+    size: usize,
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let start = std::ptr::with_exposed_provenance_mut(self.start);
+        // SAFETY: `map` made this range, nobody else unmaps it, and whoever uses it holds the
+        // `Memory` that holds this.
+        unsafe { libc::munmap(start, self.size) };
+    }
 }
 
 impl Memory {
@@ -23,8 +47,9 @@ impl Memory {
     pub fn new(base: u64, size: u64) -> Result<Self, Error> {
         let failed = |cause| Error::Memory(size, cause);
         let bytes = usize::try_from(size).map_err(|e| failed(io::Error::other(e)))?;
-        let host = map_aligned(bytes).map_err(failed)?;
-        // SAFETY: `host` is a fresh private mapping of `bytes` bytes that is never unmapped.
+        let (mapping, host) = map(bytes).map_err(failed)?;
+        // SAFETY: `host` is a fresh private mapping of `bytes` bytes, unmapped together with the
+        // region by `Memory`.
         let region = unsafe { MmapRegionBuilder::new(bytes).with_raw_mmap_pointer(host) };
         let region = region
             .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
@@ -35,11 +60,11 @@ impl Memory {
             .ok_or_else(|| failed(io::Error::other("address overflow")))?;
         let ram =
             GuestMemoryMmap::from_regions(vec![region]).map_err(|e| failed(io::Error::other(e)))?;
-        Ok(Self { ram })
+        Ok(Self { ram, mapping: Some(Arc::new(mapping)) })
     }
 
     /// For loaders, which speak vm-memory.
-    pub fn ram(&self) -> &GuestMemoryMmap {
+    pub fn ram(&self) -> &(impl GuestMemoryBackend + use<>) {
         &self.ram
     }
 
@@ -79,8 +104,9 @@ impl Memory {
     }
 }
 
-/// Maps `size` bytes of anonymous memory at a host address that is a multiple of [`HUGE_PAGE`].
-fn map_aligned(size: usize) -> io::Result<*mut u8> {
+/// Maps `size` bytes of anonymous memory at a host address that is a multiple of [`HUGE_PAGE`], which is
+/// the second half of the result.
+fn map(size: usize) -> io::Result<(Mapping, *mut u8)> {
     let reserved = size.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
@@ -89,10 +115,11 @@ fn map_aligned(size: usize) -> io::Result<*mut u8> {
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
+    let mapping = Mapping { start: start.expose_provenance(), size: reserved };
     let skip = start.align_offset(HUGE_PAGE);
     let aligned = start.wrapping_byte_add(skip);
     // The spare ends stay reserved: they cost address space only.
     // SAFETY: `aligned..aligned + size` lies inside the mapping made above. Advice only.
     unsafe { libc::madvise(aligned, size, libc::MADV_HUGEPAGE) };
-    Ok(aligned.cast())
+    Ok((mapping, aligned.cast()))
 }

@@ -16,6 +16,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::error::{Error, doing};
 use super::regs;
+use super::vm::Machine;
 use crate::arch::esr::Esr;
 use crate::arch::exception::Taken;
 use crate::arch::pstate::{Level, Pstate};
@@ -77,6 +78,9 @@ const HSR_HIGH_VALID: u16 = 1 << 0;
 /// One vCPU.
 pub struct Vcpu {
     fd: VcpuFd,
+    // Behind `fd`, so that no vCPU is left when it goes.
+    #[expect(dead_code, reason = "held, not used")]
+    machine: Machine,
     bus: Arc<Bus>,
     index: usize,
     has_sve: bool,
@@ -121,9 +125,16 @@ impl Kick {
 
 impl Vcpu {
     /// Wraps an initialized vCPU.
-    pub fn new(fd: VcpuFd, bus: Arc<Bus>, index: usize, has_sve: bool) -> Result<Self, Error> {
+    pub(super) fn new(
+        fd: VcpuFd,
+        machine: Machine,
+        bus: Arc<Bus>,
+        index: usize,
+        has_sve: bool,
+    ) -> Result<Self, Error> {
         let mut vcpu = Self {
             fd,
+            machine,
             bus,
             index,
             has_sve,

@@ -1,7 +1,7 @@
 //! The virtual machine: what this host's KVM offers, RAM, vCPUs and the interrupt controller.
 #![expect(unsafe_code, reason = "memory slots and device attributes hand pointers to the kernel")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use devices::bus::Bus;
 use devices::irq::IrqLine;
@@ -23,7 +23,7 @@ use super::regs;
 use super::vcpu::Vcpu;
 
 /// What the host's KVM can do for a debugger.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct DebugSupport {
     /// Breakpoint register pairs; 0 without hardware debug.
     pub breakpoints: usize,
@@ -53,6 +53,13 @@ pub struct Vm {
     vcpus: Vec<VcpuFd>,
     features: kvm_vcpu_init,
     gic: Gic,
+}
+
+/// What must be there as long as any vCPU is.
+#[expect(dead_code, reason = "held, not used")]
+pub(super) struct Machine {
+    fd: Arc<VmFd>,
+    memory: Memory,
 }
 
 /// The GICv2 architecture has eight CPU interfaces (Arm IHI 0048, 1.1).
@@ -145,9 +152,9 @@ impl Vm {
         })
     }
 
-    /// The line that raises a shared interrupt.
+    /// The line that raises a shared interrupt. It does not keep the VM alive.
     pub fn irq_line(&self, intid: u32) -> impl IrqLine + use<> {
-        SpiLine { vm: self.fd.clone(), intid }
+        SpiLine { vm: Arc::downgrade(&self.fd), intid }
     }
 
     /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
@@ -156,7 +163,10 @@ impl Vm {
         let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
         let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
-            .map(|(index, fd)| Vcpu::new(fd, bus.clone(), index, has_sve))
+            .map(|(index, fd)| {
+                let machine = Machine { fd: self.fd.clone(), memory: self.memory.clone() };
+                Vcpu::new(fd, machine, bus.clone(), index, has_sve)
+            })
             .collect::<Result<_, _>>()?;
         if let Some(boot) = vcpus.first() {
             boot.set(regs::PC, entry)?;
@@ -168,7 +178,7 @@ impl Vm {
 
 /// A GIC input.
 struct SpiLine {
-    vm: Arc<VmFd>,
+    vm: Weak<VmFd>,
     intid: u32,
 }
 
@@ -176,8 +186,11 @@ impl IrqLine for SpiLine {
     fn set(&self, high: bool) {
         /// KVM_ARM_IRQ_TYPE_SPI in bits 31:24 (api.rst 4.25).
         const TYPE_SPI: u32 = 1 << 24;
-        // The INTID is valid by construction, and KVM knows no other failure here.
-        let _ = self.vm.set_irq_line(TYPE_SPI | self.intid, high);
+        // The device may outlive its VM by a moment.
+        if let Some(vm) = self.vm.upgrade() {
+            // The INTID is valid by construction, and KVM knows no other failure here.
+            let _ = vm.set_irq_line(TYPE_SPI | self.intid, high);
+        }
     }
 }
 
@@ -206,7 +219,8 @@ fn add_slot(vm: &VmFd, memory: &Memory, plan: &Plan) -> Result<(), Error> {
         memory_size: plan.ram_size,
         userspace_addr: memory.host_start() as u64,
     };
-    // SAFETY: the slot's host range is a mapping of `ram_size` bytes that is never unmapped.
+    // SAFETY: the slot's host range is a mapping of `ram_size` bytes, unmapped only when no vCPU is
+    // left to reach it: each holds a `Machine`.
     unsafe { vm.set_user_memory_region(slot) }.map_err(doing("add guest memory"))
 }
 

@@ -1,4 +1,5 @@
-//! Standard input and output as the two ends of the guest's serial line.
+//! Standard input and output as the two ends of the guest's serial line; or standard error alone, where
+//! a debugger has these.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,19 +22,29 @@ const READ_SIZE: usize = 4096;
 /// time, since the next key may be Ctrl-A; what is typed beyond this is lost.
 const TYPE_AHEAD: usize = 1 << 20;
 
-/// The console before the UART exists.
+/// The console before the guest runs.
 pub struct Console {
+    line: Line,
+    ends: Ends,
+}
+
+/// What the serial line is connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ends {
+    /// Standard input and output.
+    InputAndOutput,
+    /// Standard error, and nothing to type at.
+    Error,
+}
+
+/// The host's end of the serial line, whichever UART is at the other.
+#[derive(Clone)]
+pub struct Line {
     output: Arc<Output>,
     room: Arc<EventFd>,
 }
 
-/// The UART's host end.
-struct ConsoleWire {
-    output: Arc<Output>,
-    room: Arc<EventFd>,
-}
-
-impl Wire for ConsoleWire {
+impl Wire for Line {
     fn transmit(&mut self, bytes: &[u8]) -> usize {
         self.output.push(bytes)
     }
@@ -43,31 +54,48 @@ impl Wire for ConsoleWire {
     }
 }
 
+impl Line {
+    /// Another guest talks from here on.
+    pub fn begin_anew(&self) {
+        self.output.begin_anew();
+    }
+}
+
 impl Console {
     /// Nothing moves before [`Self::start`].
-    pub fn new() -> io::Result<Self> {
-        Ok(Self { output: Output::new()?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) })
+    pub fn new(ends: Ends) -> io::Result<Self> {
+        let line = Line { output: Output::new()?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) };
+        Ok(Self { line, ends })
     }
 
     /// The end that the UART gets.
-    pub fn wire(&self) -> impl Wire + use<> {
-        ConsoleWire { output: self.output.clone(), room: self.room.clone() }
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
-    /// Starts the output, and makes the terminal raw if there is one.
+    /// Starts the output, and makes the terminal raw if there is one to type at.
     pub fn start(self, uart: Uart) -> io::Result<RunningConsole> {
+        let Line { output, room } = self.line;
         // Unbuffered: what is shown is what the guest has sent.
-        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        self.output.start(stdout, uart.clone())?;
-        let terminal = terminal::make_raw()?;
+        let sink = match self.ends {
+            Ends::InputAndOutput => io::stdout().as_fd().try_clone_to_owned()?,
+            Ends::Error => io::stderr().as_fd().try_clone_to_owned()?,
+        };
+        output.start(File::from(sink), uart.clone())?;
+        let (stdin, terminal) = match self.ends {
+            Ends::InputAndOutput => {
+                (File::from(io::stdin().as_fd().try_clone_to_owned()?), terminal::make_raw()?)
+            }
+            Ends::Error => (File::open("/dev/null")?, Terminal::None),
+        };
         Ok(RunningConsole {
-            output: self.output,
-            room: self.room,
+            output,
+            room,
+            ends: self.ends,
             uart,
             stdin,
             // To read the terminal of another job would stop us (SIGTTIN).
-            has_ended: terminal == Terminal::OfAnotherJob,
+            has_ended: self.ends == Ends::Error || terminal == Terminal::OfAnotherJob,
             escape: (terminal == Terminal::Raw).then(Escape::default),
             pending: Vec::new(),
         })
@@ -78,6 +106,7 @@ impl Console {
 pub struct RunningConsole {
     output: Arc<Output>,
     room: Arc<EventFd>,
+    ends: Ends,
     uart: Uart,
     /// Open to the end: a descriptor must leave epoll before it is closed.
     stdin: File,
@@ -92,6 +121,11 @@ impl RunningConsole {
     /// The output's queue.
     pub fn output(&self) -> &Output {
         &self.output
+    }
+
+    /// What the serial line is connected to.
+    pub fn ends(&self) -> Ends {
+        self.ends
     }
 
     /// Becomes readable when the UART has room again; then call [`Self::feed`].

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use vmm_sys_util::eventfd::EventFd;
 
-use super::console::RunningConsole;
+use super::console::{Ends, RunningConsole};
 use super::output::News;
 use super::signals::Signals;
 use super::terminal;
@@ -17,18 +18,45 @@ use crate::debug::server::{self, Server};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, VcpuStop};
 use crate::kvm::vcpu::SystemEvent;
+use crate::message::say;
 
 /// How long a user who quits waits for a reader that does not read.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs until the guest, the debugger or the user ends it. The terminal is restored then.
+/// The guest, and who decides about it.
+pub enum Guest {
+    /// Nobody.
+    Alone(Control),
+    /// A debugger, or whoever may yet come.
+    Debugged(Box<Server>),
+}
+
+impl Guest {
+    fn park(&self) {
+        match self {
+            Self::Alone(control) => control.park(),
+            Self::Debugged(server) => server.park(),
+        }
+    }
+
+    fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Debugged(server) => Some(server),
+        }
+    }
+}
+
+/// Runs until the guest, the debugger or the user ends it. The terminal is restored then. `stops` becomes
+/// readable when a vCPU has stopped by itself.
 pub fn run(
-    control: Arc<Control>,
-    server: Option<Server>,
+    guest: Guest,
+    stops: Arc<EventFd>,
     console: RunningConsole,
     signals: Signals,
 ) -> Result<Outcome, event_manager::Error> {
-    let shared = Rc::new(RefCell::new(Loop { control, server, console, signals, outcome: None }));
+    let state = Loop { guest, stops, console, signals, end: None, outcome: None };
+    let shared = Rc::new(RefCell::new(state));
     let mut manager = EventManager::new()?;
     manager.add_subscriber(Subscriber {
         shared: shared.clone(),
@@ -44,7 +72,7 @@ pub fn run(
     terminal::restore();
     let state = shared.borrow();
     // A guest that talks on would keep the queue from ever being empty.
-    state.control.park();
+    state.guest.park();
     if matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
         state.console.output().flush(FLUSH_LIMIT);
     } else {
@@ -57,20 +85,22 @@ pub fn run(
 
 /// Everything that events act on.
 struct Loop {
-    control: Arc<Control>,
-    server: Option<Server>,
+    guest: Guest,
+    stops: Arc<EventFd>,
     console: RunningConsole,
     signals: Signals,
+    /// How the guest ended whose debugger may run it again.
+    end: Option<Outcome>,
     /// Set once; ends the loop.
     outcome: Option<Outcome>,
 }
 
 impl Loop {
     fn on_stops(&mut self) {
-        let outcome = match &mut self.server {
-            Some(server) => server.stops(),
-            None => {
-                let first = self.control.take_stops().into_iter().next();
+        let outcome = match &mut self.guest {
+            Guest::Debugged(server) => server.stops(),
+            Guest::Alone(control) => {
+                let first = control.take_stops().into_iter().next();
                 first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
             }
         };
@@ -81,13 +111,34 @@ impl Loop {
         match outcome {
             server::Outcome::Nothing => {}
             server::Outcome::Killed => self.outcome = Some(Outcome::Killed),
+            server::Outcome::Left => self.outcome = self.end.take(),
+            server::Outcome::Failed(why) => self.outcome = Some(Outcome::HostFailed(why)),
             server::Outcome::Ended(stop) => {
                 let outcome = self.end_of(stop);
-                if let Some(server) = &mut self.server {
-                    server.end(outcome.status());
+                if let Guest::Debugged(server) = &mut self.guest
+                    && server.end(outcome.status())
+                {
+                    say(format_args!("gdb: {outcome}: the debugger may run it again"));
+                    self.end = Some(outcome);
+                } else {
+                    self.outcome = Some(outcome);
                 }
-                self.outcome = Some(outcome);
             }
+        }
+    }
+
+    /// Moves bytes between the debugger and its server.
+    fn serve(&mut self) {
+        if let Guest::Debugged(server) = &mut self.guest {
+            let outcome = server.serve();
+            self.on_server(outcome);
+        }
+    }
+
+    fn accept(&mut self) {
+        if let Guest::Debugged(server) = &mut self.guest {
+            let outcome = server.accept();
+            self.on_server(outcome);
         }
     }
 
@@ -105,12 +156,14 @@ impl Loop {
     }
 
     fn on_news(&mut self) {
-        let has_debugger = self.server.as_ref().is_some_and(|server| server.client().is_some());
+        let has_debugger = self.guest.server().is_some_and(|server| server.client().is_some());
         for news in self.console.output().take_news() {
             match news {
                 // Under a debugger a panic is something to look at, not the end.
                 News::PanicEnded if has_debugger => {}
                 News::PanicEnded => self.outcome = Some(Outcome::Panicked),
+                // Where the debugger has standard output, it decides about the end.
+                News::Closed(_) if self.console.ends() == Ends::Error => {}
                 News::Closed(kind) => {
                     self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
                 }
@@ -181,9 +234,12 @@ impl Subscriber {
 
     /// Watches the client for what it can be served with: its requests, or room for replies.
     fn update_client(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let Some(server) = &mut state.server else { return };
+        let Guest::Debugged(server) = &mut state.guest else { return };
         let set = if server.has_unsent() { EventSet::OUT } else { EventSet::IN };
         let wanted = server.client().map(|client| (client.as_raw_fd(), set));
+        if self.client.is_none() {
+            server.drop_closed();
+        }
         if self.client == wanted {
             return;
         }
@@ -191,12 +247,20 @@ impl Subscriber {
             // The descriptor is open, see below, so this cannot fail.
             let _ = ops.remove(watch(fd, Source::Client, set));
         }
-        // Only now: the event manager keeps what was closed before it was removed.
+        // Not before: the event manager keeps what was closed before it was removed.
         server.drop_closed();
-        if let Some((fd, set)) = wanted
-            && ops.add(watch(fd, Source::Client, set)).is_ok()
-        {
-            self.client = wanted;
+        let Some((fd, set)) = wanted else { return };
+        match ops.add(watch(fd, Source::Client, set)) {
+            Ok(()) => self.client = wanted,
+            // A file, see above: serve it now, and again after whatever else there is to do.
+            Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
+                server.wake();
+                state.serve();
+            }
+            Err(error) => {
+                let what = format!("the debugger's connection: {error}");
+                state.outcome = Some(Outcome::HostFailed(what));
+            }
         }
     }
 }
@@ -206,19 +270,20 @@ impl MutEventSubscriber for Subscriber {
         let shared = self.shared.clone();
         let mut state = shared.borrow_mut();
         let fixed = [
-            (state.control.stops_fd().as_raw_fd(), Source::Stops),
+            (state.stops.as_raw_fd(), Source::Stops),
             (state.console.output().news_fd().as_raw_fd(), Source::News),
             (state.console.room_fd().as_raw_fd(), Source::Room),
             (state.signals.as_raw_fd(), Source::Signals),
         ];
-        let listener =
-            state.server.as_ref().map(|server| (server.listener().as_raw_fd(), Source::Listener));
+        let listener = state.guest.server().and_then(Server::listener);
+        let listener = listener.map(|listener| (listener.as_raw_fd(), Source::Listener));
         for (fd, source) in fixed.into_iter().chain(listener) {
             if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
                 state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
             }
         }
         self.update_stdin(&mut state, ops);
+        self.update_client(&mut state, ops);
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
@@ -240,13 +305,9 @@ impl MutEventSubscriber for Subscriber {
         } else if is(Source::Signals) {
             state.outcome = state.signals.take();
         } else if is(Source::Listener) {
-            if let Some(server) = &mut state.server {
-                let outcome = server.accept();
-                state.on_server(outcome);
-            }
-        } else if let Some(server) = &mut state.server {
-            let outcome = server.serve();
-            state.on_server(outcome);
+            state.accept();
+        } else {
+            state.serve();
         }
         self.update_stdin(&mut state, ops);
         self.update_client(&mut state, ops);

@@ -1,4 +1,4 @@
-//! The console's way out: a bounded queue between the UART and standard output.
+//! The console's way out: a bounded queue between the UART and standard output, or standard error.
 //!
 //! A thread of its own writes, so that a reader that does not read stops neither the vCPUs' threads
 //! nor the event loop: the queue fills, the UART says it is full, and the guest waits.
@@ -45,7 +45,7 @@ struct State {
 pub enum News {
     /// The guest's kernel panicked and has said all it has to say.
     PanicEnded,
-    /// Standard output takes no more.
+    /// Its reader takes no more.
     Closed(io::ErrorKind),
 }
 
@@ -104,6 +104,14 @@ impl Output {
         // EAGAIN: nothing new.
         let _ = self.news.read();
         std::mem::take(&mut self.lock().news)
+    }
+
+    /// Another guest talks from here on: what this one said has no meaning for it.
+    pub fn begin_anew(&self) {
+        let mut state = self.lock();
+        state.lines = Lines::default();
+        state.has_panicked = false;
+        state.news.retain(|news| *news != News::PanicEnded);
     }
 
     /// Whether the guest's kernel said that it panicked.

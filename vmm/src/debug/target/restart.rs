@@ -1,0 +1,71 @@
+//! The guest held, let go, and made anew in place of the one there is.
+
+use std::sync::Arc;
+
+use gdbstub::TargetError;
+
+use super::Guest;
+use crate::debug::engine::Engine;
+use crate::kvm::control::Control;
+use crate::kvm::memory::Memory;
+use crate::kvm::vm::DebugSupport;
+use crate::message::say;
+
+/// The half of a machine that its debugger holds. Its vCPUs are parked at their start.
+pub struct Machine {
+    /// The vCPUs and their threads.
+    pub control: Control,
+    /// What they run by.
+    pub engine: Arc<Engine>,
+}
+
+/// Opens and checks what the machine is made of. An error says what cannot be used; nothing has
+/// changed then.
+pub type Prepare = Box<dyn Fn() -> Result<Make, String>>;
+
+/// Makes the machine. An error says what failed.
+pub type Make = Box<dyn FnOnce() -> Result<Machine, String>>;
+
+impl Guest {
+    /// Parks every vCPU and waits until they are.
+    pub fn park(&self) {
+        self.control.park();
+    }
+
+    /// Lets the event loop look for stops.
+    pub fn wake(&self) {
+        self.control.wake();
+    }
+
+    /// Whether it runs on its own since the debugger detached.
+    pub fn is_free(&self) -> bool {
+        self.is_free
+    }
+
+    /// How the restart went, if there was one since this was last asked: there is a new guest, or
+    /// none at all and the reason.
+    pub fn take_restarted(&mut self) -> Option<Result<(), String>> {
+        self.restarted.take()
+    }
+
+    pub(super) fn start_again(&mut self) -> Result<(), TargetError> {
+        let make = (self.prepare)().map_err(|why| {
+            // GDB 13 keeps the reason to itself.
+            say(format_args!("gdb: cannot run the guest again: {why}"));
+            TargetError::Invalid(why)
+        })?;
+        // The old machine's threads, memory and descriptors have gone before there are new ones.
+        self.control = self.control.without_vcpus();
+        self.engine = Arc::new(Engine::new(Memory::default(), DebugSupport::default(), 0));
+        self.heard_of = None;
+        self.unreported.clear();
+        self.is_interrupt_wanted = false;
+        self.is_free = false;
+        let result = make().map(|machine| {
+            self.control = machine.control;
+            self.engine = machine.engine;
+        });
+        self.restarted = Some(result.clone());
+        result.map_err(TargetError::Host)
+    }
+}

@@ -1,0 +1,173 @@
+//! How debuggers reach the server: by a socket, or on standard input and output.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{dup2_stdin, dup2_stdout};
+
+/// Where the debuggers are.
+pub enum Transport {
+    /// They come one after the other.
+    Listener(Listener),
+    /// There is one, from the start, and never another.
+    Stdio(Stdio),
+}
+
+/// A socket that waits for debuggers.
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, and its path, removed at the end.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Listens on `host:port`.
+    pub fn tcp(host: &str, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((host, port))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self::Tcp(listener))
+    }
+
+    /// Listens on a Unix socket that only its owner may connect to. One that nobody listens on any
+    /// more is replaced. To be called before there are threads: the process's umask changes meanwhile.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+        let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        if is_socket && UnixStream::connect(path).err().is_some_and(refused) {
+            fs::remove_file(path)?;
+        }
+        // Not changed afterwards: somebody could connect in between.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let listener = UnixListener::bind(path);
+        umask(before);
+        let listener = listener?;
+        listener.set_nonblocking(true)?;
+        Ok(Self::Unix(listener, path.to_owned()))
+    }
+
+    /// The next debugger. Does not wait for one.
+    pub fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Packets are small and each waits for its answer.
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Unix(listener, _) => listener.as_raw_fd(),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // Gone already is as good.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A connection to a client. Neither reading nor writing waits: `WouldBlock` says that it would.
+pub trait Stream: Read + Write {
+    /// Readable when there is something to read.
+    fn input(&self) -> BorrowedFd<'_>;
+    /// Writable when there is room.
+    fn output(&self) -> BorrowedFd<'_>;
+}
+
+impl Stream for TcpStream {
+    fn input(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+    fn output(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Stream for UnixStream {
+    fn input(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+    fn output(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+/// What were standard input and output.
+pub struct Stdio {
+    input: File,
+    output: File,
+}
+
+impl Stdio {
+    /// Takes them. In their place is /dev/null, so that nothing else gets in between, and the other
+    /// side sees their end when this is dropped.
+    pub fn take() -> io::Result<Self> {
+        let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        dup2_stdin(&null)?;
+        dup2_stdout(&null)?;
+        Ok(Self { input, output })
+    }
+}
+
+impl Stream for Stdio {
+    fn input(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+    fn output(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+}
+
+/// O_NONBLOCK belongs to the open file, which others may have as well, and would stay when minivmm
+/// has gone. What is ready does not block: nobody else reads the input, and where there is room,
+/// there is room for PIPE_BUF bytes (pipe(7)).
+fn check_ready(fd: BorrowedFd<'_>, wanted: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(fd, wanted)], PollTimeout::ZERO)? {
+        0 => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
+}
+
+impl Read for Stdio {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check_ready(self.input.as_fd(), PollFlags::POLLIN)?;
+        self.input.read(buffer)
+    }
+}
+
+impl Write for Stdio {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        check_ready(self.output.as_fd(), PollFlags::POLLOUT)?;
+        let len = bytes.len().min(libc::PIPE_BUF);
+        self.output.write(bytes.get(..len).unwrap_or_default())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

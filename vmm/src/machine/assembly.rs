@@ -1,0 +1,165 @@
+//! A guest put together: KVM, memory, files and devices. With a debugger this may happen many times,
+//! one guest after the other.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use boot::fdt::{self, Gic};
+use boot::layout;
+use boot::load;
+use boot::region::Region;
+use devices::bus::{Bus, Range};
+use devices::irq::IrqLine;
+use devices::pl011::Pl011;
+use devices::rtc::Pl031;
+use vmm_sys_util::eventfd::EventFd;
+
+use super::console::Line;
+use super::files::{Files, chain};
+use super::{Uart, host};
+use crate::cli::Config;
+use crate::debug::engine::Engine;
+use crate::debug::target::Machine;
+use crate::exit::Outcome;
+use crate::kvm::control::{Control, Runner, Undebugged};
+use crate::kvm::plan::{Plan, Redistributors};
+use crate::kvm::vm::{DebugSupport, Vm};
+use crate::message::say;
+
+/// Bytes of entropy for the guest's pool, as QEMU gives.
+const RNG_SEED: usize = 32;
+
+/// What every guest is made from, and what outlives it.
+pub struct Assembly {
+    config: Config,
+    /// The kernel's, with what was added to the user's.
+    cmdline: String,
+    line: Line,
+    /// Each guest gets a new one in place of the last.
+    uart: Uart,
+    stops: Arc<EventFd>,
+}
+
+/// Of the UART before there is a VM.
+struct Unconnected;
+
+impl IrqLine for Unconnected {
+    fn set(&self, _: bool) {}
+}
+
+impl Assembly {
+    /// For guests of this configuration, one at a time. `stops` becomes readable when one of their vCPUs
+    /// stops by itself.
+    pub fn new(config: &Config, cmdline: String, line: &Line, stops: Arc<EventFd>) -> Self {
+        let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
+        let uart = Arc::new(Mutex::new(uart));
+        Self { config: config.clone(), cmdline, line: line.clone(), uart, stops }
+    }
+
+    /// The UART that the console is connected to, whatever the guest.
+    pub fn uart(&self) -> Uart {
+        self.uart.clone()
+    }
+
+    /// Becomes readable when a vCPU stopped by itself, whatever the guest.
+    pub fn stops(&self) -> Arc<EventFd> {
+        self.stops.clone()
+    }
+
+    /// Opens and checks the files, as they are now.
+    pub fn open_files(&self) -> Result<Files, Outcome> {
+        Files::open(&self.config)
+    }
+
+    /// KVM's half, after the machine map.
+    pub fn vm(&self) -> Result<Vm, Outcome> {
+        let rows = layout::redistributors(self.config.cpus.min(layout::MAX_VCPUS_GICV3));
+        let redistributors = rows.unwrap_or_default().into_iter().map(|row| Redistributors {
+            base: row.start(),
+            count: row.size() / layout::GIC_REDIST_STRIDE,
+        });
+        let vm = Vm::new(&Plan {
+            ram_base: layout::RAM_BASE,
+            ram_size: self.config.memory,
+            vcpus: self.config.cpus,
+            distributor: layout::GIC_DIST.start(),
+            cpu_interface: layout::GICV2_CPU.start(),
+            redistributors: redistributors.collect(),
+            pmu_intid: layout::ppi_intid(layout::PMU_PPI),
+        })?;
+        Ok(vm)
+    }
+
+    /// The user's device tree, or one for this VM with new seeds.
+    pub fn device_tree(&self, vm: &Vm, files: &Files) -> Result<Vec<u8>, Outcome> {
+        if let Some(dtb) = &files.dtb {
+            return Ok(dtb.clone());
+        }
+        let mut rng_seed = [0; RNG_SEED];
+        let mut kaslr_seed = [0; 8];
+        File::open("/dev/urandom")
+            .and_then(|mut file| {
+                file.read_exact(&mut rng_seed)?;
+                file.read_exact(&mut kaslr_seed)
+            })
+            .map_err(|error| host("/dev/urandom", &error))?;
+        let machine = fdt::Machine {
+            mpidrs: &vm.mpidrs()?,
+            ram_size: self.config.memory,
+            gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
+            pmu: vm.has_pmu(),
+            cmdline: &self.cmdline,
+            initrd: files.placement.initrd,
+            rng_seed: &rng_seed,
+            kaslr_seed: Some(u64::from_ne_bytes(kaslr_seed)),
+        };
+        fdt::build(&machine).map_err(|error| host("device tree", &chain(&error)))
+    }
+
+    /// A guest that waits for its debugger.
+    pub fn debugged(
+        &self,
+        vm: Vm,
+        support: DebugSupport,
+        files: &Files,
+    ) -> Result<Machine, Outcome> {
+        let engine = Arc::new(Engine::new(vm.memory().clone(), support, self.config.cpus));
+        let runner: Arc<dyn Runner> = engine.clone();
+        Ok(Machine { control: self.start(vm, files, &runner)?, engine })
+    }
+
+    /// A guest for itself. It waits to be resumed, too.
+    pub fn undebugged(&self, vm: Vm, files: &Files) -> Result<Control, Outcome> {
+        let runner: Arc<dyn Runner> = Arc::new(Undebugged);
+        self.start(vm, files, &runner)
+    }
+
+    fn start(&self, vm: Vm, files: &Files, runner: &Arc<dyn Runner>) -> Result<Control, Outcome> {
+        let dtb = self.device_tree(&vm, files)?;
+        let ram = vm.memory().ram();
+        let state = load::load(ram, &files.placement, &files.kernel, files.initrd.as_ref(), &dtb)
+            .map_err(|error| Outcome::HostFailed(chain(&error)))?;
+        let bus = Arc::new(self.bus(&vm)?);
+        let vcpus = vm.into_vcpus(state.entry, state.dtb, &bus)?;
+        Ok(Control::start(vcpus, runner, &self.stops)?)
+    }
+
+    /// New devices.
+    fn bus(&self, vm: &Vm) -> Result<Bus, Outcome> {
+        self.line.begin_anew();
+        let irq = Box::new(vm.irq_line(layout::spi_intid(layout::UART_SPI)));
+        *self.uart.lock().unwrap_or_else(PoisonError::into_inner) =
+            Pl011::new(irq, Box::new(self.line.clone()));
+        let rtc = Arc::new(Mutex::new(Pl031::new()));
+
+        let mut bus = Bus::new(Box::new(|fault| say(fault)));
+        let range = |region: Region| {
+            Range::new(region.start(), region.size()).map_err(|error| host("bus", &error))
+        };
+        bus.insert(range(layout::UART)?, "PL011", self.uart.clone())
+            .map_err(|error| host("bus", &error))?;
+        bus.insert(range(layout::RTC)?, "PL031", rtc).map_err(|error| host("bus", &error))?;
+        Ok(bus)
+    }
+}
