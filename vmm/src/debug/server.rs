@@ -124,6 +124,13 @@ impl Server {
 
     /// Moves bytes between the client and its session.
     pub fn serve(&mut self) -> Outcome {
+        let outcome = self.exchange();
+        // There may be room for them now, or nobody left to wait for.
+        self.pass_words_on();
+        outcome
+    }
+
+    fn exchange(&mut self) -> Outcome {
         let Some(client) = &mut self.client else { return Outcome::Nothing };
         if client.flush().is_err() {
             return self.lose_client();
@@ -175,7 +182,6 @@ impl Server {
         if is_running {
             self.stop = None;
         }
-        self.pass_words_on();
         if self.guest.take_interrupt() {
             let event = self.guest.interrupt_now();
             return self.report(event);
@@ -185,8 +191,9 @@ impl Server {
 
     /// Takes the vCPUs' stops and tells the client.
     pub fn stops(&mut self) -> Outcome {
-        self.pass_words_on();
         let event = self.guest.next_event();
+        // Behind that, which takes the wake-up: what is said later wakes again.
+        self.pass_words_on();
         self.report(event)
     }
 
