@@ -14,23 +14,30 @@ pub struct Machine {
     registers: Vec<Registers>,
     memory: Vec<u8>,
     is_gone: bool,
+    /// Then it must not be looked at.
+    pub is_running: bool,
 }
 
 impl Machine {
     pub fn new() -> Self {
         let registers = vec![Registers::default(); THREADS];
-        Self { registers, memory: vec![0; 0x2000], is_gone: false }
+        Self { registers, memory: vec![0; 0x2000], is_gone: false, is_running: false }
+    }
+
+    fn check(&self) {
+        assert!(!self.is_gone, "looked at after its end");
+        assert!(!self.is_running, "looked at while it runs");
     }
 
     fn registers(&mut self, tid: Tid) -> &mut Registers {
-        assert!(!self.is_gone, "looked at after its end");
+        self.check();
         &mut self.registers[tid.index()]
     }
 
     fn range(&self, addr: u64, length: usize) -> Result<usize, TargetError> {
         assert!(length > 0, "nothing asked for");
         assert!(addr.checked_add(length as u64 - 1).is_some(), "past the end of the address space");
-        assert!(!self.is_gone, "looked at after its end");
+        self.check();
         let offset = addr.wrapping_sub(BASE) as usize;
         if offset < self.memory.len() { Ok(offset) } else { Err(TargetError::Unmapped { addr }) }
     }
@@ -67,10 +74,12 @@ impl Target for Machine {
     }
 
     fn thread_label(&self, tid: Tid) -> String {
+        self.check();
         format!("vCPU {}", tid.index())
     }
 
     fn is_off(&self, tid: Tid) -> bool {
+        self.check();
         tid.index() == 1
     }
 
@@ -84,6 +93,10 @@ impl Target for Machine {
 
     fn address_bits(&self) -> u32 {
         48
+    }
+
+    fn can_step(&self) -> bool {
+        true
     }
 
     fn watchpoints(&self) -> usize {
@@ -127,12 +140,14 @@ impl Target for Machine {
     }
 
     fn memory_region(&mut self, _: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        self.check();
         let access = Permissions { read: true, write: true, execute: true };
         Ok(MemoryRegion { first: addr & !0xfff, last: addr | 0xfff, access: Some(access) })
     }
 
     /// The breakpoint is hit at once.
     fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
+        self.check();
         if point.len == 0 {
             return Err(TargetError::NoRoom { what: "breakpoints", have: 6 });
         }
@@ -146,16 +161,19 @@ impl Target for Machine {
     }
 
     fn remove(&mut self, _: Tid, _: Stoppoint) -> Result<(), TargetError> {
+        self.check();
         Ok(())
     }
 
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {
         assert!(!actions.is_empty());
         assert!(actions.is_sorted_by(|one, next| one.0 < next.0));
-        match actions {
-            [(_, Action::Step)] => Err(TargetError::Invalid("no step alone".to_owned())),
-            _ => Ok(()),
+        self.check();
+        if let [(_, Action::Step)] = actions {
+            return Err(TargetError::Invalid("no step alone".to_owned()));
         }
+        self.is_running = true;
+        Ok(())
     }
 
     fn interrupt(&mut self) {}
@@ -166,15 +184,20 @@ impl Target for Machine {
         command: &str,
         print: &mut dyn FnMut(&str),
     ) -> Result<(), TargetError> {
+        self.check();
         let word: String = command.chars().take(64).collect();
         (0..100).for_each(|_| print(&word));
         Ok(())
     }
 
-    fn detach(&mut self) {}
+    fn detach(&mut self) {
+        self.check();
+        self.is_running = true;
+    }
 
     fn kill(&mut self) {
         self.is_gone = true;
+        self.is_running = false;
     }
 
     fn restart(&mut self) -> Result<(), TargetError> {

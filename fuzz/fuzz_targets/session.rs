@@ -57,6 +57,7 @@ impl Client {
         };
         let mut out = Vec::new();
         self.session.console("words", &mut out);
+        self.machine.is_running = false;
         self.session.stopped(Stop { tid, reason }, &mut self.machine, &mut out);
         check_frames(&out);
     }
@@ -65,8 +66,8 @@ impl Client {
     fn check_that_it_answers(&mut self) {
         self.stop(b'i');
         // `$` ends whatever packet was begun.
-        let out = self.send(&frame(b"qAttached"));
-        assert!(out.ends_with(b"$1#31"), "{}", out.escape_ascii());
+        let out = self.send(&frame(b"vCont?"));
+        assert!(out.ends_with(b"$vCont;c;C;s;S;t;r#9f"), "{}", out.escape_ascii());
     }
 }
 

@@ -127,28 +127,39 @@ impl Agent {
     /// Judges a hit and runs the commands if it counts. An expression that fails makes it a stop,
     /// whatever was still to run: a hit is never lost.
     pub fn on_hit(&self, machine: &mut dyn Machine) -> Verdict {
-        match self.counts(machine) {
+        let mut steps = expression::MOST_STEPS;
+        match self.counts(machine, &mut steps) {
             Err(fault) => Verdict::Failed(Failure::Condition(fault)),
             Ok(false) => Verdict::Pass,
             Ok(true) if self.commands.is_empty() => Verdict::Stop,
-            Ok(true) => match self.run_commands(machine) {
+            Ok(true) => match self.run_commands(machine, &mut steps) {
                 Err(fault) => Verdict::Failed(Failure::Command(fault)),
                 Ok(()) => Verdict::Pass,
             },
         }
     }
 
-    fn counts(&self, machine: &mut dyn Machine) -> Result<bool, Fault> {
+    /// How many instructions it has.
+    pub fn len(&self) -> usize {
+        self.conditions.iter().chain(&self.commands).map(Expression::len).sum()
+    }
+
+    /// Whether there is nothing to do but to report the hit.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn counts(&self, machine: &mut dyn Machine, steps: &mut usize) -> Result<bool, Fault> {
         for condition in &self.conditions {
-            if condition.run(machine)?.ok_or(Fault::NoValue)? != 0 {
+            if condition.run_within(machine, steps)?.ok_or(Fault::NoValue)? != 0 {
                 return Ok(true);
             }
         }
         Ok(self.conditions.is_empty())
     }
 
-    fn run_commands(&self, machine: &mut dyn Machine) -> Result<(), Fault> {
-        self.commands.iter().try_for_each(|command| command.run(machine).map(|_| ()))
+    fn run_commands(&self, machine: &mut dyn Machine, steps: &mut usize) -> Result<(), Fault> {
+        self.commands.iter().try_for_each(|command| command.run_within(machine, steps).map(|_| ()))
     }
 }
 

@@ -6,7 +6,9 @@ pub fn string(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => out.extend(['\\', character]),
-            control if control.is_control() => out += &format!("\\u{:04x}", u32::from(control)),
+            control if control.is_control() => {
+                out.extend(format!("\\u{:04x}", u32::from(control)).chars());
+            }
             other => out.push(other),
         }
     }

@@ -2,25 +2,22 @@
 //! itself goes by.
 
 use crate::command::table::PACKETS;
-use crate::session::FEATURES;
+use crate::session::{FEATURES, Feature};
 
 /// Every packet that is understood, as a table in Markdown.
 pub fn packets() -> String {
-    let mut table = String::from("| packet | what it does here | manual |\n|---|---|---|\n");
-    for packet in PACKETS {
-        let manual = packet.manual.name();
-        table += &format!("| `{}` | {} | {manual} |\n", packet.syntax, packet.does);
-    }
-    table
+    let head = "| packet | what it does here | manual |\n|---|---|---|\n".to_owned();
+    let rows = PACKETS.iter().map(|packet| {
+        format!("| `{}` | {} | {} |\n", packet.syntax, packet.does, packet.manual.name())
+    });
+    [head].into_iter().chain(rows).collect()
 }
 
 /// Every feature in the `qSupported` reply, likewise.
 pub fn features() -> String {
-    let mut table = String::from("| feature | what it means here |\n|---|---|\n");
-    for feature in FEATURES {
-        table += &format!("| `{}` | {} |\n", feature.name, feature.means);
-    }
-    table
+    let head = "| feature | what it means here |\n|---|---|\n".to_owned();
+    let row = |feature: &Feature| format!("| `{}` | {} |\n", feature.name, feature.means);
+    [head].into_iter().chain(FEATURES.iter().map(row)).collect()
 }
 
 #[cfg(test)]

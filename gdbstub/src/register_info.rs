@@ -84,30 +84,20 @@ impl RegisterInfo {
     /// Its element in target.xml.
     pub fn element(&self) -> String {
         let (encoding, format) = self.encoding();
-        let mut element = format!(
-            "<reg name=\"{}\" bitsize=\"{}\" type=\"{}\" regnum=\"{}\" group=\"{}\" \
-             offset=\"{}\" encoding=\"{encoding}\" format=\"{format}\"",
-            self.name,
-            8 * self.reg.size(),
-            self.kind,
-            self.reg.number(),
-            self.group(),
-            self.offset(),
-        );
-        let mut add = |name: &str, value: &dyn std::fmt::Display| {
-            element += &format!(" {name}=\"{value}\"");
-        };
-        if let Some(alias) = self.alias {
-            add("altname", &alias);
-        }
-        if let Some(generic) = &self.generic {
-            add("generic", generic);
-        }
-        if let Some(dwarf) = self.dwarf {
-            add("dwarf_regnum", &dwarf);
-            add("ehframe_regnum", &dwarf);
-        }
-        element + "/>\n"
+        let mut attributes = vec![
+            format!("name=\"{}\"", self.name),
+            format!("bitsize=\"{}\"", 8 * self.reg.size()),
+            format!("type=\"{}\"", self.kind),
+            format!("regnum=\"{}\"", self.reg.number()),
+            format!("group=\"{}\"", self.group()),
+            format!("offset=\"{}\"", self.offset()),
+            format!("encoding=\"{encoding}\" format=\"{format}\""),
+        ];
+        attributes.extend(self.alias.map(|alias| format!("altname=\"{alias}\"")));
+        attributes.extend(self.generic.as_ref().map(|generic| format!("generic=\"{generic}\"")));
+        let dwarf = |number| format!("dwarf_regnum=\"{number}\" ehframe_regnum=\"{number}\"");
+        attributes.extend(self.dwarf.map(dwarf));
+        format!("<reg {}/>\n", attributes.join(" "))
     }
 
     /// Its fields in a `qRegisterInfo` reply.
@@ -117,22 +107,13 @@ impl RegisterInfo {
             "general" => "General Purpose Registers",
             _ => "Floating Point Registers",
         };
-        let mut fields = format!("name:{};", self.name);
-        if let Some(alias) = self.alias {
-            fields += &format!("alt-name:{alias};");
-        }
-        fields += &format!(
-            "bitsize:{};offset:{};encoding:{encoding};format:{format};set:{set};",
-            8 * self.reg.size(),
-            self.offset()
-        );
-        if let Some(dwarf) = self.dwarf {
-            fields += &format!("ehframe:{dwarf};dwarf:{dwarf};");
-        }
-        if let Some(generic) = &self.generic {
-            fields += &format!("generic:{generic};");
-        }
-        fields
+        let mut fields = vec![format!("name:{};", self.name)];
+        fields.extend(self.alias.map(|alias| format!("alt-name:{alias};")));
+        fields.push(format!("bitsize:{};offset:{};", 8 * self.reg.size(), self.offset()));
+        fields.push(format!("encoding:{encoding};format:{format};set:{set};"));
+        fields.extend(self.dwarf.map(|dwarf| format!("ehframe:{dwarf};dwarf:{dwarf};")));
+        fields.extend(self.generic.as_ref().map(|generic| format!("generic:{generic};")));
+        fields.concat()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::stop::{Stop, StopReason};
 use crate::target::{Target, TargetError, Tid};
 use crate::thread_id::{Part, ThreadId};
 
-pub use features::FEATURES;
+pub use features::{FEATURES, Feature};
 use link::Link;
 use lldb::Lldb;
 
@@ -64,6 +64,8 @@ pub struct Session {
     lldb: Lldb,
     /// `!`: the connection outlives the target.
     is_extended: bool,
+    /// `vRun`: the target is there because the client wanted it.
+    has_run_target: bool,
     /// `Hg`: the thread that registers and memory are read through.
     selected: Tid,
     /// `Hc`: the threads that `c` and `s` resume.
@@ -82,6 +84,7 @@ impl Session {
             client: ClientFeatures::default(),
             lldb: Lldb::default(),
             is_extended: false,
+            has_run_target: false,
             selected: initial.tid,
             resume: ThreadId { process: Part::Any, thread: Part::Any },
             state: State::Stopped,
@@ -221,12 +224,15 @@ impl Session {
     }
 
     fn send_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        let style = match (self.client.error_message, self.lldb.error_strings) {
+        self.link.send(&error.data(self.error_style()), out);
+    }
+
+    fn error_style(&self) -> ErrorStyle {
+        match (self.client.error_message, self.lldb.error_strings) {
             (true, _) => ErrorStyle::Text,
             (false, true) => ErrorStyle::NumberAndText,
             (false, false) => ErrorStyle::Number,
-        };
-        self.link.send(&error.data(style), out);
+        }
     }
 
     /// Whether the target is as a command needs it.
@@ -291,7 +297,7 @@ impl Session {
             Command::Resume { action, addr } => self.resume(target, action, addr),
             Command::CtrlC => Ok(self.ctrl_c(target)),
 
-            Command::Attached => Ok(Reply::Text("1".to_owned())),
+            Command::Attached => Ok(self.attached()),
             Command::Attach { process } => self.attach(target, process),
             Command::Run => self.run_again(target),
             Command::Restart => self.restart(target),

@@ -175,6 +175,9 @@ pub trait Target {
     /// and signatures.
     fn address_bits(&self) -> u32;
 
+    /// Whether a thread can be stepped, and with that get over a breakpoint nobody wants to hear of.
+    fn can_step(&self) -> bool;
+
     /// How many watchpoints of up to 8 bytes there can be.
     fn watchpoints(&self) -> usize;
 

@@ -13,7 +13,12 @@ pub mod rsp;
 pub mod shell;
 /// minivmm's own walker, for comparison with the CPU.
 #[path = "../../vmm/src/arch/stage1.rs"]
-#[allow(clippy::decimal_bitwise_operands, clippy::missing_errors_doc, reason = "as in its package")]
+#[allow(
+    dead_code,
+    clippy::decimal_bitwise_operands,
+    clippy::missing_errors_doc,
+    reason = "as in its package, and not all of it is used here"
+)]
 pub mod stage1;
 pub mod transcript;
 

@@ -233,6 +233,21 @@ fn what_a_client_does_not_read_waits_and_nothing_is_lost_or_said_twice() {
 }
 
 #[test]
+fn a_client_that_goes_away_in_the_middle_of_it_holds_nothing_up() {
+    let (minivmm, mut rsp) = debug("1");
+    let at = symbol("first_loop");
+    // Half a megabyte of packets for each hit, most of it not read.
+    let lines = [&print_as(r"%4000lu\n")[..]; 60];
+    rsp.order(&format!("Z0,{at:x},4;cmds:1,{}", expressions(&lines)));
+    rsp.send("vCont;c");
+    rsp.wait_for_bytes(1_000_000);
+
+    drop(rsp);
+
+    minivmm.stderr.expect(" 40\n");
+}
+
+#[test]
 fn without_a_client_words_go_to_standard_error() {
     let (minivmm, mut rsp) = debug("1");
     let (at, end) = (symbol("first_loop"), symbol("first_loop") + 4);

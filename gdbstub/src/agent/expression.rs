@@ -8,8 +8,9 @@ use crate::agent::{Machine, memory};
 /// Most entries on the stack, as in gdbserver. GDB's expressions are as deep as their parentheses.
 const MOST_ENTRIES: usize = 100;
 
-/// Most instructions a run takes. GDB's only jump forward; loops come from hostile clients.
-const MOST_STEPS: usize = 10_000;
+/// Most instructions that the expressions of one hit take. GDB's only jump forward; loops come from
+/// hostile clients.
+pub const MOST_STEPS: usize = 10_000;
 
 /// Most bytes a run prints. It bounds what a `printf` reads, too.
 const MOST_OUTPUT: usize = 0x10000;
@@ -71,6 +72,16 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Expression {
+    /// How many instructions it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has none, which `new` refuses.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Checks the bytecode.
     pub fn new(code: &[u8]) -> Result<Self, BadBytecode> {
         bytecode::decode(code).map(Self)
@@ -79,10 +90,20 @@ impl Expression {
     /// Runs it. Returns what is on top of the stack at the end; `None` if nothing is, as after a
     /// `printf`.
     pub fn run(&self, machine: &mut dyn Machine) -> Result<Option<u64>, Fault> {
+        self.run_within(machine, &mut { MOST_STEPS })
+    }
+
+    /// The same in at most so many instructions, which are taken off `steps`.
+    pub fn run_within(
+        &self,
+        machine: &mut dyn Machine,
+        steps: &mut usize,
+    ) -> Result<Option<u64>, Fault> {
         let mut stack = Stack::default();
         let mut room = MOST_OUTPUT;
         let mut next = 0;
-        for _ in 0..MOST_STEPS {
+        while let Some(left) = steps.checked_sub(1) {
+            *steps = left;
             // `decode` has seen to it that there is a next one.
             let op = self.0.get(next).unwrap_or(&Op::End);
             next += 1;

@@ -58,10 +58,10 @@ fn suffix(args: &[u8]) -> Option<(&[u8], Option<ThreadId>)> {
     Some((args, Some(ThreadId::parse(id)?)))
 }
 
-/// Nothing but that.
-pub fn suffix_only(args: &[u8]) -> Option<Option<ThreadId>> {
+/// The rest of `g`.
+pub fn read_registers(args: &[u8]) -> Option<Command<'_>> {
     let (args, thread) = suffix(args)?;
-    args.is_empty().then_some(thread)
+    args.is_empty().then_some(Command::ReadRegisters { thread })
 }
 
 /// The rest of `G`.

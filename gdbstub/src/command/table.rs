@@ -136,7 +136,7 @@ pub static PACKETS: &[Packet] = packets! {
 
     b"g" Open "g[;thread:thread-id;]", Packets:
         "All registers of target.xml; those that cannot be had are `x`.",
-        |rest| Some(Command::ReadRegisters { thread: fields::suffix_only(rest)? });
+        fields::read_registers;
     b"G" Open "Gxx...[;thread:thread-id;]", Packets:
         "Writes all of them, or none if one has a value that cannot be.",
         fields::write_registers;
@@ -160,10 +160,10 @@ pub static PACKETS: &[Packet] = packets! {
         "The same from binary data.",
         fields::write_binary;
     b"qSearch" Word "qSearch:memory:address;length;search-pattern", Queries:
-        "Finds bytes in at most 4 GiB of memory.",
+        "Finds bytes in at most 256 MiB of memory.",
         fields::search;
     b"qCRC" Word "qCRC:addr,length", Queries:
-        "CRC-32 of at most 4 GiB of memory, for `compare-sections`.",
+        "CRC-32 of at most 256 MiB of memory, for `compare-sections`.",
         |rest| fields::pair(rest.strip_prefix(b":")?).map(|(addr, length)| Command::Checksum { addr, length });
 
     b"Z0" Open "Z0,addr,kind[;cond_list...][;cmds:persist,cmd_list...]", Packets:
@@ -220,7 +220,7 @@ pub static PACKETS: &[Packet] = packets! {
         |rest| alone(rest, Command::CtrlC);
 
     b"qAttached" Word "qAttached[:pid]", Queries:
-        "`1`: the guest was there before the client.",
+        "`1`: the guest was there before the client; `0` after `vRun`.",
         |_| Some(Command::Attached);
     b"vAttach" Word "vAttach;pid", Packets:
         "Stops the guest again after a `D` in extended mode.",

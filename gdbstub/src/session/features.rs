@@ -48,8 +48,8 @@ pub static FEATURES: &[Feature] = &[
     },
     Feature {
         name: "BreakpointCommands",
-        offer: Offer::Always,
-        means: "so are commands: agent-style `dprintf`",
+        offer: Offer::IfTarget(|target| target.can_step()),
+        means: "so are commands: agent-style `dprintf`; where KVM can single-step",
     },
     Feature { name: "binary-upload", offer: Offer::Always, means: "the `x` packet" },
     Feature { name: "qXfer:features:read", offer: Offer::Always, means: "target.xml" },
@@ -88,7 +88,8 @@ impl Session {
             Offer::IfClient(has) => has(&client),
             Offer::IfTarget(has) => has(target),
         });
-        let features: String = offered.map(|feature| format!(";{}+", feature.name)).collect();
-        Reply::Text(format!("PacketSize={PACKET_SIZE:x}{features}"))
+        let size = format!("PacketSize={PACKET_SIZE:x}");
+        let names = offered.map(|feature| format!("{}+", feature.name));
+        Reply::Text([size].into_iter().chain(names).collect::<Vec<_>>().join(";"))
     }
 }

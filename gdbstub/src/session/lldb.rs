@@ -1,7 +1,7 @@
 //! What LLDB asks beyond the RSP (its document "GDB Remote Protocol Extensions"). All of it saves
 //! packets or tells LLDB what it would otherwise guess.
 
-use crate::aarch64::Register;
+use crate::aarch64::{Register, RegisterValue};
 use crate::command::Described;
 use crate::hex;
 use crate::json;
@@ -56,22 +56,21 @@ pub fn register_info(number: u64) -> Result<Reply, Error> {
 impl Session {
     /// The fields of a stop reply that only LLDB reads.
     pub(super) fn lldb_fields(&self, target: &mut dyn Target, stop: Stop) -> String {
-        let mut fields = String::new();
+        let mut fields = Vec::new();
         if self.lldb.is_here {
-            fields = format!("reason:{};", stop.reason.name());
+            fields.push(format!("reason:{};", stop.reason.name()));
         }
         if self.lldb.list_threads {
             let tids: Vec<Tid> = thread_list::all(target).collect();
-            let ids = tids.iter().map(|tid| format!("{:x}", tid.number()));
-            let ids = ids.collect::<Vec<_>>().join(",");
-            let pcs = tids.iter().map(|tid| {
+            let ids: Vec<String> = tids.iter().map(|tid| format!("{:x}", tid.number())).collect();
+            let pc = |tid: &Tid| {
                 let pc = target.read_register(*tid, Register::Pc);
-                format!("{:x}", pc.map_or(0, |pc| pc.as_u64()))
-            });
-            let pcs = pcs.collect::<Vec<_>>().join(",");
-            fields += &format!("threads:{ids};thread-pcs:{pcs};");
+                format!("{:x}", pc.map_or(0, RegisterValue::as_u64))
+            };
+            let pcs: Vec<String> = tids.iter().map(pc).collect();
+            fields.push(format!("threads:{};thread-pcs:{};", ids.join(","), pcs.join(",")));
         }
-        fields
+        fields.concat()
     }
 
     /// Why a thread is stopped: only one of them has a reason.
@@ -102,6 +101,11 @@ impl Session {
 
     fn thread_object(&self, target: &mut dyn Target, tid: Tid) -> String {
         let stop = self.stop_of(tid);
+        // Where LLDB looks for the address, which must be decimal.
+        let watched = match stop.reason {
+            StopReason::Watch { addr, .. } => format!("\"description\":\"{addr}\","),
+            _ => String::new(),
+        };
         let registers: Vec<String> = Register::core()
             .filter_map(|reg| {
                 let value = target.read_register(tid, reg).ok()?;
@@ -111,7 +115,7 @@ impl Session {
             })
             .collect();
         format!(
-            "{{\"tid\":{},\"name\":{},\"reason\":\"{}\",\"signal\":{},\"registers\":{{{}}}}}",
+            "{{\"tid\":{},\"name\":{},\"reason\":\"{}\",\"signal\":{},{watched}\"registers\":{{{}}}}}",
             tid.number(),
             json::string(&target.thread_label(tid)),
             stop.reason.name(),
@@ -128,8 +132,9 @@ impl Session {
     ) -> Result<Reply, Error> {
         let Some(addr) = addr else { return Ok(Reply::Ok) };
         let MemoryRegion { first, last, access } = target.memory_region(self.selected, addr)?;
-        // The one that is all 2^64 bytes loses its last.
-        let size = (last - first).saturating_add(1);
+        // One that ends with the address space loses its last byte: LLDB adds start and size.
+        let end = last.saturating_add(1);
+        let size = end - first;
         let permissions = access.map_or(String::new(), |access| {
             let Permissions { read, write, execute } = access;
             let letters = [(read, 'r'), (write, 'w'), (execute, 'x')];

@@ -20,11 +20,17 @@ impl Session {
         }
     }
 
+    /// By this GDB decides whether to kill or to detach when its user quits.
+    pub(super) fn attached(&self) -> Reply {
+        Reply::Text(if self.has_run_target { "0" } else { "1" }.to_owned())
+    }
+
     /// The reply is the stop at the first instruction.
     pub(super) fn run_again(&mut self, target: &mut dyn Target) -> Result<Reply, Error> {
         target.restart()?;
         let stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(SIGTRAP) };
         self.state = State::Stopped;
+        self.has_run_target = true;
         self.selected = stop.tid;
         self.last_stop = stop;
         Ok(self.stop_reply(target, stop))
@@ -48,6 +54,7 @@ impl Session {
             State::Detached => {
                 target.interrupt();
                 self.state = State::Running;
+                self.has_run_target = false;
                 Ok(Reply::None)
             }
             State::Stopped | State::Running => Ok(self.stop_reply(target, self.last_stop)),

@@ -16,9 +16,9 @@ const MOST_BINARY: usize = PACKET_SIZE / 2 - 1;
 /// Bytes read from the target at once.
 const CHUNK: usize = PACKET_SIZE;
 
-/// Bytes to look through for one packet: a second or two. The guest's tables can make any amount
-/// of memory appear, and nothing else is served meanwhile.
-const MOST_LOOKED_THROUGH: u64 = 4 << 30;
+/// Bytes to look through for one packet. The guest's tables can make any amount of memory appear,
+/// nothing else is served meanwhile, and GDB takes a reply for lost after some seconds.
+const MOST_LOOKED_THROUGH: u64 = 256 << 20;
 
 /// As the manual has it: polynomial 0x04c11db7 from all ones, no bit reversed, none inverted
 /// (General Query Packets, "qCRC").

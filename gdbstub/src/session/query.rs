@@ -2,7 +2,7 @@
 
 use crate::command::Object;
 use crate::packet::PACKET_SIZE;
-use crate::reply::{Error, Reply};
+use crate::reply::{Error, ErrorStyle, Reply};
 use crate::session::{Session, State};
 use crate::target::Target;
 use crate::target_xml::TARGET_XML;
@@ -47,7 +47,15 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Reply, Error> {
         let command = String::from_utf8_lossy(command);
-        target.monitor(self.selected, command.trim(), &mut |text| self.print(text, out))?;
+        let tid = self.selected;
+        let done = target.monitor(tid, command.trim(), &mut |text| self.print(text, out));
+        if let Err(error) = &done
+            && self.error_style() == ErrorStyle::Number
+        {
+            // GDB before 16 has no word for the error but "Protocol error".
+            self.print(&format!("{error}\n"), out);
+        }
+        done?;
         Ok(Reply::Ok)
     }
 

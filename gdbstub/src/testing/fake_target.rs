@@ -14,6 +14,8 @@ pub struct FakeTarget {
     pub exec_file: Option<String>,
     pub slide: Option<u64>,
     pub words: String,
+    /// Set by what resumes it, and cleared by the test that has it stop. It must not be looked at then.
+    pub is_running: bool,
     pub log: Vec<String>,
     /// What the next call that can fail fails with.
     pub fail: Option<TargetError>,
@@ -34,6 +36,7 @@ impl FakeTarget {
             exec_file: None,
             slide: None,
             words: String::new(),
+            is_running: false,
             log: Vec::new(),
             fail: None,
         }
@@ -42,6 +45,10 @@ impl FakeTarget {
     fn record(&mut self, call: String) -> Result<(), TargetError> {
         self.log.push(call);
         self.fail.take().map_or(Ok(()), Err)
+    }
+
+    fn check(&self) {
+        assert!(!self.is_running, "looked at while it runs");
     }
 
     /// The memory from `addr` on.
@@ -58,10 +65,12 @@ impl Target for FakeTarget {
     }
 
     fn thread_label(&self, tid: Tid) -> String {
+        self.check();
         self.labels[tid.index()].clone()
     }
 
     fn is_off(&self, tid: Tid) -> bool {
+        self.check();
         self.off.contains(&tid)
     }
 
@@ -77,16 +86,22 @@ impl Target for FakeTarget {
         48
     }
 
+    fn can_step(&self) -> bool {
+        true
+    }
+
     fn watchpoints(&self) -> usize {
         4
     }
 
     fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
+        self.check();
         self.registers[tid.index()] = regs.clone();
         self.fail.take().map_or(Ok(()), Err)
     }
 
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
+        self.check();
         if self.unavailable.contains(&reg) {
             return Err(TargetError::Unavailable);
         }
@@ -104,6 +119,7 @@ impl Target for FakeTarget {
     }
 
     fn read_memory(&mut self, _: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
+        self.check();
         assert!(!data.is_empty());
         assert!(addr.checked_add(data.len() as u64 - 1).is_some());
         let memory = self.at(addr)?;
@@ -113,6 +129,7 @@ impl Target for FakeTarget {
     }
 
     fn write_memory(&mut self, _: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+        self.check();
         assert!(!data.is_empty());
         assert!(addr.checked_add(data.len() as u64 - 1).is_some());
         let memory = self.at(addr)?.get_mut(..data.len());
@@ -122,6 +139,7 @@ impl Target for FakeTarget {
 
     /// Its memory, and what lies before and behind it.
     fn memory_region(&mut self, _: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        self.check();
         let end = Self::BASE + self.memory.len() as u64;
         Ok(if addr < Self::BASE {
             MemoryRegion { first: 0, last: Self::BASE - 1, access: None }
@@ -134,12 +152,14 @@ impl Target for FakeTarget {
     }
 
     fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
+        self.check();
         let Stoppoint { kind, addr, len } = point;
         let agent = if agent == Agent::default() { "" } else { " with an agent" };
         self.record(format!("insert {kind:?} {addr:#x} {len} as {}{agent}", tid.number()))
     }
 
     fn remove(&mut self, tid: Tid, point: Stoppoint) -> Result<(), TargetError> {
+        self.check();
         let Stoppoint { kind, addr, len } = point;
         self.record(format!("remove {kind:?} {addr:#x} {len} as {}", tid.number()))
     }
@@ -149,7 +169,10 @@ impl Target for FakeTarget {
         assert!(actions.is_sorted_by(|one, next| one.0 < next.0));
         let actions: Vec<_> =
             actions.iter().map(|(tid, action)| format!("{} {action:?}", tid.number())).collect();
-        self.record(format!("resume {}", actions.join(", ")))
+        self.check();
+        self.record(format!("resume {}", actions.join(", ")))?;
+        self.is_running = true;
+        Ok(())
     }
 
     fn interrupt(&mut self) {
@@ -172,14 +195,19 @@ impl Target for FakeTarget {
     }
 
     fn detach(&mut self) {
+        self.check();
         self.log.push("detach".to_owned());
+        self.is_running = true;
     }
 
     fn kill(&mut self) {
         self.log.push("kill".to_owned());
+        self.is_running = false;
     }
 
     fn restart(&mut self) -> Result<(), TargetError> {
-        self.record("restart".to_owned())
+        self.record("restart".to_owned())?;
+        self.is_running = false;
+        Ok(())
     }
 }

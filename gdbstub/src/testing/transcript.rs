@@ -49,6 +49,7 @@ impl Client {
     /// The target stops; returns the data of the packet that comes.
     pub fn stop(&mut self, tid: usize, reason: StopReason) -> String {
         let mut out = Vec::new();
+        self.target.is_running = false;
         let stop = Stop { tid: Tid::new(tid as u32).unwrap(), reason };
         self.session.stopped(stop, &mut self.target, &mut out);
         unframe(&out)

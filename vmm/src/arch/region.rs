@@ -49,9 +49,15 @@ pub fn around(va: u64, regime: &Regime, read: impl FnMut(u64) -> Option<u64>) ->
     }
 }
 
+/// The half of an address, as wide as it can be, or what is between the halves then.
 fn whole_half(va: u64) -> Region {
-    let (first, last) =
-        if is_upper(va) { (u64::MAX << HALF_BITS, u64::MAX) } else { (0, (1 << HALF_BITS) - 1) };
+    const END: u64 = 1 << HALF_BITS;
+    const START: u64 = u64::MAX << HALF_BITS;
+    let (first, last) = match va {
+        0..END => (0, END - 1),
+        END..START => (END, START - 1),
+        START.. => (START, u64::MAX),
+    };
     Region { first, last, access: None }
 }
 
@@ -88,14 +94,12 @@ fn described(va: u64, walk: &Walk, regime: &Regime) -> Region {
     let tables = if is_flat { 0 } else { walk.hierarchical };
     let desc = walk.descriptor;
     let has = |bit| desc & bit != 0;
-    let can_be_written = !has(READ_ONLY) || has(DIRTY_BIT_MODIFIER);
-    let by_el1 = !has(PXN) && tables & PXN_TABLE == 0;
-    let by_el0 = has(EL0) && !has(UXN) && tables & UXN_TABLE == 0;
-    let access = Access {
-        write: can_be_written && tables & READ_ONLY_TABLE == 0,
-        execute: by_el1 || by_el0,
-    };
-    Region { first, last, access: Some(access) }
+    let is_writable = !has(READ_ONLY) || has(DIRTY_BIT_MODIFIER);
+    let write = is_writable && tables & READ_ONLY_TABLE == 0;
+    // What EL0 can write EL1 does not execute, whatever PXN says (D8.4).
+    let by_el1 = !has(PXN) && tables & PXN_TABLE == 0 && !(has(EL0) && write);
+    let by_el0 = !has(UXN) && tables & UXN_TABLE == 0;
+    Region { first, last, access: Some(Access { write, execute: by_el1 || by_el0 }) }
 }
 
 #[cfg(test)]
@@ -167,12 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn what_el0_may_execute_is_executable() {
-        let user = 1 << 6 | PXN;
+    fn what_el1_or_el0_may_execute_is_executable() {
+        let access = |bits| region(BASE, &REGIME, &tables(0, 0x8003 | bits, 0)).2;
+        let user = 1 << 6;
 
-        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | user, 0)).2, "rwx");
-        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | user | UXN, 0)).2, "rw");
-        assert_eq!(region(BASE, &REGIME, &tables(0, 0x8003 | PXN, 0)).2, "rw");
+        assert_eq!(access(UXN | READ_ONLY), "rx");
+        assert_eq!(access(PXN | READ_ONLY), "rx");
+        assert_eq!(access(PXN | UXN | READ_ONLY), "r");
+        assert_eq!(access(user | PXN), "rwx");
+        // EL0 can write it: not for EL1.
+        assert_eq!(access(user | UXN), "rw");
+        assert_eq!(access(user | UXN | READ_ONLY), "rx");
     }
 
     #[test]
@@ -195,6 +204,8 @@ mod tests {
         let regime = Regime { tcr: REGIME.tcr | 1 << 7, ..REGIME };
 
         assert_eq!(region(0x1234, &regime, &BTreeMap::new()), (0, (1 << 55) - 1, "none"));
+        let between = (1 << 55, (u64::MAX << 55) - 1, "none");
+        assert_eq!(region(1 << 56, &regime, &BTreeMap::new()), between);
     }
 
     #[test]

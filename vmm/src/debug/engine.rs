@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::hit::Hit;
+use super::hit::{Judged, Verdict};
 use super::inject;
 use super::memory::View;
 use super::points::{Except, Points};
@@ -35,9 +35,8 @@ pub(super) struct Progress {
     under_way: Vec<Watchpoint>,
     /// It has executed something since the debugger last heard of it.
     has_moved: bool,
-    /// PC of a breakpoint whose hit has been judged: nobody wants to hear of it, and it is still to
-    /// be stepped over.
-    pub(super) passed: Option<u64>,
+    /// What was made of a hit that it has not got past yet.
+    pub(super) judged: Option<Judged>,
 }
 
 /// Whose a debug exception was.
@@ -77,7 +76,10 @@ impl Engine {
     /// at its PC.
     pub fn begin(&self, heard_of: Option<usize>) {
         if let Some(index) = heard_of {
-            self.with_progress(index, |progress| progress.has_moved = false);
+            self.with_progress(index, |progress| {
+                progress.has_moved = false;
+                progress.judged = None;
+            });
         }
     }
 
@@ -120,7 +122,7 @@ impl Engine {
         let pc = vcpu.pc()?;
         self.with_progress(vcpu.index(), |progress| {
             progress.reported.take_if(|(at, _)| stop == step::DONE || stop.is_some() && *at != pc);
-            progress.passed.take_if(|at| stop == step::DONE || *at != pc);
+            progress.judged.take_if(|judged| stop == step::DONE || judged.pc != pc);
         });
         match &stop {
             Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
@@ -128,11 +130,11 @@ impl Engine {
             {
                 return self.finish_store(vcpu, peers, *point, *addr);
             }
-            Some(VcpuStop::Trap(Trap::Breakpoint | Trap::HardwareBreakpoint)) => {
-                match self.judge(vcpu, peers)? {
-                    Hit::Report => {}
-                    Hit::Pass => return self.step(vcpu, peers),
-                    Hit::Kicked => return Ok(None),
+            Some(VcpuStop::Trap(trap @ (Trap::Breakpoint | Trap::HardwareBreakpoint))) => {
+                match self.judge(vcpu, peers, *trap)? {
+                    Some(Verdict::Report(_)) => {}
+                    Some(Verdict::Pass) => return self.step(vcpu, peers),
+                    None => return Ok(None),
                 }
             }
             Some(VcpuStop::Trap(Trap::Step)) => {
@@ -184,6 +186,9 @@ impl Engine {
                     continue;
                 }
                 step::DONE => {}
+                stop @ Some(VcpuStop::Trap(Trap::Breakpoint | Trap::HardwareBreakpoint)) => {
+                    return self.settle(vcpu, peers, stop);
+                }
                 stop => return Ok(stop),
             }
             let to = vcpu.pc()?;
@@ -243,9 +248,15 @@ impl Engine {
     }
 
     fn run_on(&self, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
-        // The access that was reported would be reported again, for ever.
         let pc = vcpu.pc()?;
-        if self.support.step && !self.reported(vcpu, pc).is_empty() {
+        // Before the guest does anything: what it does first might not be this instruction.
+        let has_passed = match self.judged(vcpu)? {
+            Some(Verdict::Report(trap)) => return Ok(Some(VcpuStop::Trap(trap))),
+            Some(Verdict::Pass) => true,
+            None => false,
+        };
+        // The access that was reported would be reported again, for ever.
+        if has_passed || self.support.step && !self.reported(vcpu, pc).is_empty() {
             let stop = self.step(vcpu, peers)?;
             if stop != step::DONE {
                 return Ok(stop);

@@ -1,24 +1,37 @@
 //! Hits of breakpoints with conditions or commands, judged on the vCPU's own thread: one that
 //! nobody wants to hear of parks no other vCPU for it and costs the debugger no packet.
 
-use gdbstub::{Machine, Register, Verdict};
+use std::sync::Arc;
+
+use gdbstub::{Agent, Machine, Register, agent};
 
 use super::engine::Engine;
 use super::memory::View;
 use super::registers;
-use crate::kvm::control::Peers;
+use crate::kvm::control::{Peers, Trap};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;
 
 /// What becomes of a hit.
-pub enum Hit {
+#[derive(Clone, Copy)]
+pub enum Verdict {
     /// The debugger hears of it.
-    Report,
+    Report(Trap),
     /// The vCPU goes on, over the breakpoint.
     Pass,
-    /// Not known yet: the vCPU is to park, and will hit it again.
-    Kicked,
 }
+
+/// A hit that was judged. As long as the vCPU stands there and the breakpoints are the same it
+/// is not judged again: nothing is printed twice.
+pub struct Judged {
+    /// Where.
+    pub pc: u64,
+    agents: Agents,
+    verdict: Verdict,
+}
+
+/// What is to be done at each of the breakpoints at one address.
+type Agents = Vec<Option<Arc<Agent>>>;
 
 /// What expressions look at, and what they print.
 struct Scene<'a> {
@@ -44,38 +57,53 @@ impl Machine for Scene<'_> {
 }
 
 impl Engine {
-    /// Judges the hit of the breakpoints at the vCPU's PC. Where KVM cannot step over them, all are
-    /// reported. What is printed is printed once, however often the vCPU is parked before it has
-    /// got over the breakpoint.
-    pub(super) fn judge(&self, vcpu: &Vcpu, peers: &Peers) -> Result<Hit, Error> {
+    /// What was made of the hit that the vCPU still stands at, if it does.
+    pub(super) fn judged(&self, vcpu: &Vcpu) -> Result<Option<Verdict>, Error> {
         let pc = vcpu.pc()?;
-        if self.with_progress(vcpu.index(), |progress| progress.passed == Some(pc)) {
-            return Ok(Hit::Pass);
+        let agents = self.points().agents_at(pc);
+        Ok(self.with_progress(vcpu.index(), |progress| {
+            let is_same = |judged: &Judged| judged.pc == pc && judged.agents == agents;
+            progress.judged.take_if(|judged| !is_same(judged));
+            progress.judged.as_ref().map(|judged| judged.verdict)
+        }))
+    }
+
+    /// Judges the hit of the breakpoints at the vCPU's PC, which is `trap`. `None`: the vCPU is to
+    /// park before that is done, and will hit them again. Where KVM cannot step over them, all are
+    /// reported.
+    pub(super) fn judge(
+        &self,
+        vcpu: &Vcpu,
+        peers: &Peers,
+        trap: Trap,
+    ) -> Result<Option<Verdict>, Error> {
+        if let Some(verdict) = self.judged(vcpu)? {
+            return Ok(Some(verdict));
         }
+        let pc = vcpu.pc()?;
         let agents = self.points().agents_at(pc);
         if !self.support.step || agents.iter().all(Option::is_none) {
-            return Ok(Hit::Report);
+            return Ok(Some(Verdict::Report(trap)));
         }
         let view = View::of(vcpu, &self.memory)?;
         let mut scene = Scene { engine: self, vcpu, view, text: String::new() };
-        let mut is_wanted = false;
-        for agent in agents {
-            match agent.map_or(Verdict::Stop, |agent| agent.on_hit(&mut scene)) {
-                Verdict::Pass => {}
-                Verdict::Stop => is_wanted = true,
-                Verdict::Failed(failure) => {
+        let mut verdict = Verdict::Pass;
+        for agent in &agents {
+            match agent.as_ref().map_or(agent::Verdict::Stop, |agent| agent.on_hit(&mut scene)) {
+                agent::Verdict::Pass => {}
+                agent::Verdict::Stop => verdict = Verdict::Report(trap),
+                agent::Verdict::Failed(failure) => {
                     scene.text += &format!("breakpoint at {pc:#x}: {failure}\n");
-                    is_wanted = true;
+                    verdict = Verdict::Report(trap);
                 }
             }
         }
         if !scene.text.is_empty() && !peers.say(&scene.text) {
-            return Ok(Hit::Kicked);
+            return Ok(None);
         }
-        if is_wanted {
-            return Ok(Hit::Report);
-        }
-        self.with_progress(vcpu.index(), |progress| progress.passed = Some(pc));
-        Ok(Hit::Pass)
+        self.with_progress(vcpu.index(), |progress| {
+            progress.judged = Some(Judged { pc, agents, verdict });
+        });
+        Ok(Some(verdict))
     }
 }

@@ -30,13 +30,8 @@ pub struct Points {
 /// By the breakpoints' addresses.
 type Agents = BTreeMap<u64, Arc<Agent>>;
 
-fn set_agent(agents: &mut Agents, addr: u64, agent: Agent) {
-    if agent == Agent::default() {
-        agents.remove(&addr);
-    } else {
-        agents.insert(addr, Arc::new(agent));
-    }
-}
+/// Most instructions that all of them have together. Clients' are a few dozen each.
+const MOST_INSTRUCTIONS: usize = 1 << 20;
 
 /// What a vCPU goes past without stopping.
 #[derive(Clone, Default, Debug)]
@@ -60,6 +55,14 @@ impl Except {
             (false, true) if is_load => Some(Watchpoint { access: Access::Write, ..point }),
             _ => None,
         }
+    }
+}
+
+fn set_agent(agents: &mut Agents, addr: u64, agent: Agent) {
+    if agent.is_empty() {
+        agents.remove(&addr);
+    } else {
+        agents.insert(addr, Arc::new(agent));
     }
 }
 
@@ -125,6 +128,18 @@ impl Points {
         let software = self.software.contains(pc).then(|| self.software_agents.get(&pc).cloned());
         let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(&pc).cloned());
         software.into_iter().chain(hardware).collect()
+    }
+
+    /// Whether there is room for one more agent.
+    pub fn check_room(&self, agent: &Agent) -> Result<(), TargetError> {
+        let agents = self.software_agents.values().chain(self.hardware_agents.values());
+        let have: usize = agents.map(|agent| agent.len()).sum();
+        if agent.is_empty() || have + agent.len() <= MOST_INSTRUCTIONS {
+            return Ok(());
+        }
+        Err(TargetError::Invalid(format!(
+            "conditions and commands of {have} instructions, expected at most {MOST_INSTRUCTIONS}"
+        )))
     }
 
     /// Says what is to be done at the software breakpoint at `va`, instead of what it was before.

@@ -1,6 +1,7 @@
 //! The guest as the stub sees it. What reads or changes it runs only while all vCPUs are parked.
 
 mod restart;
+mod stoppoints;
 
 use std::sync::Arc;
 
@@ -166,48 +167,6 @@ impl Guest {
         }
         Ok(view)
     }
-
-    /// Lets software breakpoints follow what the guest has done to its mappings and text.
-    fn follow(&self) -> Result<(), TargetError> {
-        if self.engine.points().software.is_empty() {
-            return Ok(());
-        }
-        let views: Vec<View> = (0..self.control.len())
-            .map(|index| self.view(Tid::from_index(index)))
-            .collect::<Result<_, _>>()?;
-        let mut spaces = Spaces::new(&views);
-        self.engine.points().follow(|va, space| spaces.resolve(va, space), &self.engine.memory);
-        Ok(())
-    }
-
-    /// Plants a BRK, or takes a debug register where `addr` does not lead to memory (yet).
-    fn insert_software(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
-        let view = self.view(tid)?;
-        let (ipa, space) = match view.locate(addr) {
-            Ok((mapping, space)) => (Some(mapping.ipa), space),
-            Err(_) => (None, view.space(addr)),
-        };
-        if ipa.is_none() {
-            check_canonical("breakpoint", addr)?;
-        }
-        let insert = || {
-            let mut points = self.engine.points();
-            points.insert_software(addr, space, ipa, &self.engine.memory)
-        };
-        insert().or_else(|_| {
-            // Another one that a register stands in for may lead to memory by now.
-            self.follow()?;
-            insert()
-        })
-    }
-
-    fn insert_hardware(&self, addr: u64) -> Result<(), TargetError> {
-        let insert = || self.engine.points().insert_hardware(addr);
-        insert().or_else(|_| {
-            self.follow()?;
-            insert()
-        })
-    }
 }
 
 fn kind_of(access: watchpoint::Access) -> Kind {
@@ -218,18 +177,6 @@ fn kind_of(access: watchpoint::Access) -> Kind {
     }
 }
 
-/// A watchpoint packet's access and range.
-fn watchpoint(point: Stoppoint, access: watchpoint::Access) -> Result<Watchpoint, TargetError> {
-    let watched = Watchpoint::new(point.addr, point.len, access).ok_or_else(|| {
-        TargetError::Invalid(format!(
-            "watchpoint at {:#x}: length {:#x} is empty or passes the end of the address space",
-            point.addr, point.len
-        ))
-    })?;
-    check_canonical("watchpoint", watched.addr)?;
-    Ok(watched)
-}
-
 /// The modes that a guest without EL2 can be in: EL0t, EL1t, EL1h and User.
 fn check_mode(cpsr: u32) -> Result<(), TargetError> {
     match cpsr & 0x1f {
@@ -237,25 +184,6 @@ fn check_mode(cpsr: u32) -> Result<(), TargetError> {
         mode => Err(TargetError::Invalid(format!(
             "cpsr {cpsr:#x}: mode {mode:#x}, expected 0x0, 0x4, 0x5 or 0x10"
         ))),
-    }
-}
-
-/// Debug registers compare no more than the bits of a virtual address: bits 63:52 of any other
-/// value would be ignored.
-fn check_canonical(what: &str, addr: u64) -> Result<(), TargetError> {
-    if matches!(addr >> 52, 0 | 0xfff) {
-        Ok(())
-    } else {
-        Err(TargetError::Invalid(format!("{what} at {addr:#x}: not a canonical address")))
-    }
-}
-
-/// A64 instructions are four aligned bytes.
-fn check_alignment(addr: u64) -> Result<(), TargetError> {
-    if addr.is_multiple_of(4) {
-        Ok(())
-    } else {
-        Err(TargetError::Invalid(format!("breakpoint at {addr:#x}: expected a multiple of 4")))
     }
 }
 
@@ -285,11 +213,16 @@ impl Target for Guest {
         None
     }
 
-    /// Before the guest has said so, what Linux has unless it was built otherwise.
+    /// While the guest has not said so, or runs, what Linux has unless it was built otherwise.
     fn address_bits(&self) -> u32 {
         const USUAL: u32 = 48;
-        let regime = self.with_vcpu(Tid::FIRST, Vcpu::regime);
-        regime.map_or(USUAL, |regime| regime.kernel_address_bits().unwrap_or(USUAL))
+        let vcpu = self.control.parked_vcpu(0);
+        let regime = vcpu.and_then(|vcpu| vcpu.regime().ok());
+        regime.and_then(|regime| regime.kernel_address_bits()).unwrap_or(USUAL)
+    }
+
+    fn can_step(&self) -> bool {
+        self.engine.can_step()
     }
 
     fn watchpoints(&self) -> usize {
@@ -337,44 +270,11 @@ impl Target for Guest {
     }
 
     fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
-        let access = match point.kind {
-            Kind::Software => {
-                check_alignment(point.addr)?;
-                self.insert_software(tid, point.addr)?;
-                self.engine.points().set_software_agent(point.addr, agent);
-                return Ok(());
-            }
-            Kind::Hardware => {
-                check_alignment(point.addr)?;
-                check_canonical("breakpoint", point.addr)?;
-                self.insert_hardware(point.addr)?;
-                self.engine.points().set_hardware_agent(point.addr, agent);
-                return Ok(());
-            }
-            Kind::Write => watchpoint::Access::Write,
-            Kind::Read => watchpoint::Access::Read,
-            Kind::Access => watchpoint::Access::Any,
-        };
-        self.engine.points().insert_watchpoint(watchpoint(point, access)?)
+        self.set(tid, point, agent)
     }
 
     fn remove(&mut self, _: Tid, point: Stoppoint) -> Result<(), TargetError> {
-        let mut points = self.engine.points();
-        let access = match point.kind {
-            Kind::Software => {
-                points.remove_software(point.addr, &self.engine.memory);
-                return Ok(());
-            }
-            Kind::Hardware => {
-                points.remove_hardware(point.addr);
-                return Ok(());
-            }
-            Kind::Write => watchpoint::Access::Write,
-            Kind::Read => watchpoint::Access::Read,
-            Kind::Access => watchpoint::Access::Any,
-        };
-        points.remove_watchpoint(watchpoint(point, access)?);
-        Ok(())
+        self.unset(point)
     }
 
     fn resume(&mut self, actions: &[(Tid, Action)]) -> Result<(), TargetError> {

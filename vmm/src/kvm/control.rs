@@ -1,7 +1,7 @@
 //! vCPU threads, and how they are stopped and started. Each thread owns KVM_RUN of its vCPU; while
 //! it is parked, anybody may lock the vCPU and use its registers directly, with no hop to the thread.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
@@ -188,6 +188,15 @@ impl Control {
     /// A parked vCPU. On one that runs, this waits until it parks.
     pub fn vcpu(&self, index: usize) -> Option<MutexGuard<'_, Vcpu>> {
         self.shared.slots.get(index).map(|slot| lock(&slot.vcpu))
+    }
+
+    /// A vCPU, unless it runs.
+    pub fn parked_vcpu(&self, index: usize) -> Option<MutexGuard<'_, Vcpu>> {
+        match self.shared.slots.get(index)?.vcpu.try_lock() {
+            Ok(vcpu) => Some(vcpu),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Gives each vCPU its order; `None` leaves it parked. All must be parked.

@@ -1,7 +1,7 @@
 //! What ends a run before its end does.
 
 use crate::agent::tests::machine::{FakeMachine, printf, run, value};
-use crate::agent::{Expression, Fault};
+use crate::agent::{Agent, Expression, Failure, Fault, Verdict};
 
 #[test]
 fn every_operand_must_be_there() {
@@ -48,6 +48,22 @@ fn a_run_ends_after_10000_instructions() {
     let fault = value(&[0x21, 0, 0]).unwrap_err();
 
     assert_eq!(fault.to_string(), "not done after 10000 instructions");
+}
+
+#[test]
+fn the_expressions_of_a_hit_share_its_instructions() {
+    // 1000 down to 0, nine instructions a round; twice is too much.
+    let code = "2303e8220103282000".to_owned() + "0c2727282928292100" + "03";
+    let agent = |times| {
+        let list = format!("X{:x},{code}", code.len() / 2).repeat(times);
+        Agent::parse(format!(";{list}").as_bytes()).unwrap().unwrap()
+    };
+
+    assert_eq!(agent(1).on_hit(&mut FakeMachine::default()), Verdict::Pass);
+    assert_eq!(
+        agent(2).on_hit(&mut FakeMachine::default()),
+        Verdict::Failed(Failure::Condition(Fault::TooManySteps))
+    );
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Victim {
     }
 
     fn stop(&mut self) {
+        self.target.is_running = false;
         let stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(SIGINT) };
         self.session.stopped(stop, &mut self.target, &mut Vec::new());
     }
@@ -110,8 +111,8 @@ impl Victim {
         self.stop();
         // `$` ends whatever packet was begun.
         let mut out = Vec::new();
-        let _ = self.session.receive(&frame(b"qAttached"), &mut self.target, &mut out);
-        assert_eq!(unframe(&out), "1");
+        let _ = self.session.receive(&frame(b"vCont?"), &mut self.target, &mut out);
+        assert_eq!(unframe(&out), "vCont;c;C;s;S;t;r");
     }
 }
 

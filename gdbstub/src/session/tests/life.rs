@@ -23,6 +23,24 @@ fn a_killed_guest_is_run_again() {
 }
 
 #[test]
+fn a_guest_that_the_client_has_run_was_not_there_before() {
+    Client::connect_gdb(1).play(
+        "> !
+         < OK
+         > qAttached:1
+         < 1
+         > R00
+         < nothing
+         > qAttached:1
+         < 0
+         > D;1
+         < OK
+         > vAttach;1
+         < nothing",
+    );
+}
+
+#[test]
 fn a_guest_that_has_not_ended_is_run_again_too() {
     let mut client = Client::connect_gdb(2);
     client.ask("vCont;c");
@@ -104,6 +122,8 @@ fn a_guest_is_attached_to_again() {
     assert!(client.session.is_running());
     assert_eq!(client.ask("?"), "W00");
     assert_eq!(client.ask("g"), "E03");
+    assert!(client.ask("qHostInfo").starts_with("triple:"));
+    assert_eq!(client.ask("jThreadsInfo"), "[]");
     assert_eq!(client.ask("vAttach;2"), "E03");
     assert_eq!(client.ask("vAttach;1"), "nothing");
     assert_eq!(client.target.log, ["detach", "interrupt"]);

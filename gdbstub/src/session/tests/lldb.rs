@@ -1,5 +1,5 @@
 use crate::stop::StopReason;
-use crate::target::TargetError;
+use crate::target::{Kind, TargetError};
 use crate::testing::{Client, frame};
 
 /// Past what LLDB starts with.
@@ -109,6 +109,42 @@ fn all_threads_come_in_one_packet() {
 }
 
 #[test]
+fn a_watchpoint_has_its_address_in_every_form() {
+    let mut client = connected(1);
+    client.ask("vCont;c");
+
+    let reply = client.stop(1, StopReason::Watch { kind: Kind::Write, addr: 0x4000_0010 });
+
+    assert!(
+        reply.starts_with(
+            "T05thread:1;core:0;watch:40000010;reason:watchpoint;threads:1;thread-pcs:0;00:"
+        ),
+        "{reply}"
+    );
+    let json = client.ask("jThreadsInfo");
+    assert!(
+        json.contains("\"reason\":\"watchpoint\",\"signal\":5,\"description\":\"1073741840\","),
+        "{json}"
+    );
+}
+
+#[test]
+fn an_lldb_that_knows_of_processes_has_them_where_the_rsp_does() {
+    let mut client = connected(2);
+    client.ask("qSupported:xmlRegisters=i386,arm,mips,arc;multiprocess+;fork-events+");
+    client.ask("vCont;c:p1.-1");
+
+    let reply = client.stop(2, StopReason::SwBreak);
+
+    assert!(
+        reply.starts_with("T05thread:p1.2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,0;00:"),
+        "{reply}"
+    );
+    assert!(client.ask("qThreadStopInfo1").starts_with("T00thread:p1.1;core:0;reason:none;"));
+    assert_eq!(client.ask("p20;thread:p1.2;"), "0000000000000000");
+}
+
+#[test]
 fn a_brace_in_json_is_escaped_on_the_wire() {
     let mut client = connected(1);
 
@@ -128,7 +164,7 @@ fn memory_regions_have_permissions_where_something_is_mapped() {
          > qMemoryRegionInfo:40000010
          < start:40000000;size:4000;permissions:rx;
          > qMemoryRegionInfo:ffffffffffffffff
-         < start:40004000;size:ffffffffbfffc000;",
+         < start:40004000;size:ffffffffbfffbfff;",
     );
 }
 

@@ -98,12 +98,12 @@ fn a_search_of_what_is_not_there_is_an_error_unless_it_finds_before() {
     client.ask("qSupported:error-message+");
 
     client.play(
-        "> qSearch:memory:40000000;ffffffff;abc
+        "> qSearch:memory:40000000;10000000;abc
          < 1,40000000
-         > qSearch:memory:40000000;ffffffff;xyz
+         > qSearch:memory:40000000;10000000;xyz
          < E.no memory at 0x40004000
-         > qSearch:memory:0;100000001;xyz
-         < E.0x100000001 bytes of memory, expected at most 0x100000000
+         > qSearch:memory:0;10000001;xyz
+         < E.0x10000001 bytes of memory, expected at most 0x10000000
          > qSearch:memory:0;0;x
          < E.0x0 bytes at 0x0, expected at least one and none past 2^64",
     );

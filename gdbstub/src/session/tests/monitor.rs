@@ -47,6 +47,14 @@ fn a_command_that_fails_says_why() {
 }
 
 #[test]
+fn a_client_without_error_texts_hears_it_on_its_console() {
+    let mut client = Client::connect_gdb(1);
+    client.target.fail = Some(TargetError::Invalid("no".to_owned()));
+
+    assert_eq!(client.bytes(&frame(command("jump").as_bytes())), "$O6e6f0a#17$E16#ac");
+}
+
+#[test]
 fn with_acknowledgment_each_packet_waits_for_the_one_before() {
     let mut client = Client::connect(1);
 
