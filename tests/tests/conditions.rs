@@ -1,6 +1,6 @@
 //! Conditions and commands of breakpoints, evaluated beside the guest. The guest `two` counts for ever, on each vCPU in x21.
 
-use tests::rsp::Stop;
+use tests::rsp::{Stop, to_hex};
 use tests::{Minivmm, Rsp, bare_symbol};
 
 /// Instructions of the agent bytecode (GDB manual, Bytecode Descriptions), in hexadecimal digits.
@@ -15,7 +15,8 @@ fn constant(value: u32) -> String {
 
 /// A list of expressions as it stands in a `Z` packet.
 fn expressions(codes: &[&str]) -> String {
-    codes.iter().map(|code| format!("X{:x},{code}", code.len() / 2)).collect()
+    let one = |code: &&str| format!("X{:x},{code}", code.len() / 2);
+    codes.iter().map(one).collect()
 }
 
 /// Whether x21 is this number.
@@ -25,8 +26,7 @@ fn x21_is(value: u32) -> String {
 
 /// `printf FORMAT, $x21`.
 fn print_as(format: &str) -> String {
-    let bytes = format.bytes().chain([0]);
-    let digits: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+    let digits = to_hex(&[format.as_bytes(), &[0]].concat());
     let length = format!("{:04x}", format.len() + 1);
     [X21, "2200", "2200", "34", "01", &length, &digits, END].concat()
 }
@@ -150,7 +150,8 @@ fn commands_print_and_the_guest_runs_on() {
     rsp.order(&format!("Z1,{end:x},4;{}", expressions(&[&x21_is(99)])));
     let (said, _) = listen(&mut rsp, "vCont;c");
 
-    let expected: String = (0..=rsp.register(21)).map(|count| format!("n {count}\n")).collect();
+    let line = |count| format!("n {count}\n");
+    let expected: String = (0..=rsp.register(21)).map(line).collect();
     assert_eq!(said, expected);
 }
 
@@ -174,12 +175,12 @@ fn commands_run_where_the_condition_holds() {
 fn a_range_step_goes_through_a_false_condition_and_stops_at_a_true_one() {
     let (_minivmm, mut rsp) = debug("1");
     let at = symbol("first_loop");
-    let step = format!("vCont;r{at:x},{:x}:p1.1", at + 16);
+    let resume = format!("vCont;r{at:x},{:x}:p1.1", at + 16);
 
     rsp.order(&format!("Z0,{at:x},4"));
     assert_eq!(rsp.resume("vCont;c").pc(), at);
     rsp.order(&format!("Z0,{at:x},4;{}", expressions(&[&x21_is(50)])));
-    let stop = rsp.resume(&step);
+    let stop = rsp.resume(&resume);
 
     assert_stopped(&stop, "swbreak", "first_loop", 50);
 }
@@ -237,8 +238,8 @@ fn a_client_that_goes_away_in_the_middle_of_it_holds_nothing_up() {
     let (minivmm, mut rsp) = debug("1");
     let at = symbol("first_loop");
     // Half a megabyte of packets for each hit, most of it not read.
-    let lines = [&print_as(r"%4000lu\n")[..]; 60];
-    rsp.order(&format!("Z0,{at:x},4;cmds:1,{}", expressions(&lines)));
+    let wide = print_as(r"%4000lu\n");
+    rsp.order(&format!("Z0,{at:x},4;cmds:1,{}", expressions(&[&wide[..]; 60])));
     rsp.send("vCont;c");
     rsp.wait_for_bytes(1_000_000);
 

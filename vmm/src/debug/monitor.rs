@@ -2,11 +2,14 @@
 
 use gdbstub::TargetError;
 
+/// Takes the output of a command, piece by piece.
+type Print<'a> = dyn FnMut(&str) + 'a;
+
 /// A command, and what `help` says of it.
 struct Command {
     name: &'static str,
     help: &'static str,
-    run: fn(&mut dyn FnMut(&str)),
+    run: fn(&mut Print<'_>),
 }
 
 const COMMANDS: &[Command] = &[
@@ -16,7 +19,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// Runs a command and hands its output to `print`. Words may have any blanks between them.
-pub fn run(command: &str, print: &mut dyn FnMut(&str)) -> Result<(), TargetError> {
+pub fn run(command: &str, print: &mut Print<'_>) -> Result<(), TargetError> {
     let words = command.split_whitespace().collect::<Vec<_>>().join(" ");
     match COMMANDS.iter().find(|command| command.name == words) {
         Some(command) => {
@@ -29,13 +32,13 @@ pub fn run(command: &str, print: &mut dyn FnMut(&str)) -> Result<(), TargetError
     }
 }
 
-fn help(print: &mut dyn FnMut(&str)) {
+fn help(print: &mut Print<'_>) {
     for command in COMMANDS {
         print(&format!("{:<14} {}\n", command.name, command.help));
     }
 }
 
-fn version(print: &mut dyn FnMut(&str)) {
+fn version(print: &mut Print<'_>) {
     print(concat!("minivmm ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 

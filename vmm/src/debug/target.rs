@@ -11,10 +11,10 @@ use gdbstub::{
 };
 
 use super::engine::Engine;
-use super::memory::{Spaces, View};
+use super::memory::View;
 use super::{monitor, registers};
 use crate::arch::region::{Access, Region};
-use crate::arch::watchpoint::{self, Watchpoint};
+use crate::arch::watchpoint;
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;

@@ -181,6 +181,6 @@ fn a_client_that_does_not_know_of_it_is_told_in_words_and_of_a_stop() {
     let said = client.bytes(&crate::testing::frame(b"vCont;c:p1.2"));
 
     assert!(said.starts_with("$O"), "{said}");
-    assert!(said.contains("#"), "{said}");
+    assert!(said.contains('#'), "{said}");
     assert!(said.contains("$T02thread:p1.1;core:0;"), "{said}");
 }

@@ -5,7 +5,7 @@ use crate::testing::{Client, frame};
 
 /// A command in hex.
 fn command(text: &str) -> String {
-    format!("qRcmd,{}", text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
+    text.bytes().fold("qRcmd,".to_owned(), |packet, byte| packet + &format!("{byte:02x}"))
 }
 
 #[test]
@@ -19,8 +19,7 @@ fn output_comes_piece_by_piece_and_then_the_reply() {
 #[test]
 fn long_output_takes_as_many_packets_as_it_needs() {
     let mut client = Client::connect_gdb(1);
-    let word: String = (0..10_000).map(|index| char::from(b'a' + (index % 26) as u8)).collect();
-    client.target.words = word.repeat(7);
+    client.target.words = ('a'..='z').collect::<String>().repeat(2700);
 
     let said = client.bytes(&frame(command("say").as_bytes()));
     let packets: Vec<&str> = said.split('#').filter(|text| text.contains("$O")).collect();
