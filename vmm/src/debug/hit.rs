@@ -93,7 +93,7 @@ impl Engine {
                 agent::Verdict::Pass => {}
                 agent::Verdict::Stop => verdict = Verdict::Report(trap),
                 agent::Verdict::Failed(failure) => {
-                    scene.text += &format!("breakpoint at {pc:#x}: {failure}\n");
+                    scene.print(&format!("breakpoint at {pc:#x}: {failure}\n"));
                     verdict = Verdict::Report(trap);
                 }
             }
