@@ -48,6 +48,7 @@ EOF
 }
 
 use_bookworm() { use_suites bookworm bookworm bookworm-updates bookworm-security bookworm-backports; }
+use_trixie() { use_suites trixie trixie trixie-updates trixie-security; }
 # Its Release file may have expired: a mirror of testing can lag.
 use_forky() {
     use_suites forky forky

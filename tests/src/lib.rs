@@ -1,12 +1,13 @@
-//! Support for the end-to-end tests: minivmm and GDB as child processes, read and written as a
+//! Support for the end-to-end tests: minivmm, GDB and LLDB as child processes, read and written as a
 //! person would, with a log of each for when a test fails.
 //!
 //! `scripts/test` sets the environment: `MINIVMM_BIN`, `MINIVMM_GUESTS` (kernels, initramfs and
 //! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled), `MINIVMM_TEST_LOGS`,
-//! `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
+//! `MINIVMM_TEST_HOST` (the host part of a cell's name), `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
 
 pub mod gdb;
 pub mod initramfs;
+pub mod lldb;
 pub mod minivmm;
 pub mod physical;
 pub mod rsp;
@@ -26,6 +27,7 @@ use std::env;
 use std::path::PathBuf;
 
 pub use gdb::Gdb;
+pub use lldb::Lldb;
 pub use minivmm::{Finished, Minivmm};
 pub use physical::Physical;
 pub use rsp::Rsp;
@@ -80,6 +82,14 @@ pub fn bare_symbol(guest: &str, symbol: &str) -> u64 {
 /// counts it neither as passed nor as failed.
 pub fn skip(why: &str) {
     eprintln!("SKIP {why}");
+}
+
+/// Whether this debugger is missing where one has only what the user has installed: not in the
+/// emulated host, for which `scripts/setup clients` brings them all.
+pub fn lacks(program: &str) -> bool {
+    let is_native = env::var("MINIVMM_TEST_HOST").is_ok_and(|host| host == "native");
+    let path = env::var_os("PATH").unwrap_or_default();
+    is_native && !env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// An empty folder for this test's files, named after the test.

@@ -81,7 +81,12 @@ impl Transcript {
     /// Waits for `wanted` behind what was matched before, and returns the text up to its end.
     /// Panics with what is there if it does not come.
     pub fn expect(&self, wanted: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.expect_within(wanted, PATIENCE)
+    }
+
+    /// As [`Self::expect`], for what takes longer.
+    pub fn expect_within(&self, wanted: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
         let mut state = self.lock();
         let mut searched = 0_usize;
         loop {

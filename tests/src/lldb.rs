@@ -1,0 +1,120 @@
+//! LLDB as a child process, driven by commands as typed.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::scratch;
+use crate::transcript::{PATIENCE, Transcript};
+
+/// The program's name.
+pub const PROGRAM: &str = "lldb-19";
+
+/// A running LLDB.
+pub struct Lldb {
+    child: Child,
+    stdin: ChildStdin,
+    output: Transcript,
+    commands: usize,
+}
+
+impl Lldb {
+    /// Starts LLDB with these symbols.
+    pub fn start(symbols: &Path) -> Self {
+        // Errors in order with everything else, as on a terminal.
+        let mut child = Command::new("sh")
+            .args(["-c", "exec \"$0\" --no-lldbinit --no-use-colors \"$@\" 2>&1", PROGRAM])
+            .arg(symbols)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let log = scratch().join(format!("lldb-{}.log", child.id()));
+        let output = Transcript::of(child.stdout.take().expect("stdout"), &log);
+        let stdin = child.stdin.take().expect("stdin");
+        // LLDB reads all of the debug information first, which takes it minutes on a busy machine.
+        output.expect_within("Current executable set to ", PATIENCE * 5 / 2);
+        let mut lldb = Self { child, stdin, output, commands: 0 };
+        // A command that resumes the guest ends when the guest stops, as in GDB.
+        lldb.run("script lldb.debugger.SetAsync(False)");
+        lldb.run("settings set auto-confirm true");
+        lldb.run("settings set plugin.process.gdb-remote.packet-timeout 60");
+        lldb
+    }
+
+    /// Runs a command to its end and returns what LLDB said. A command that resumes the guest ends
+    /// when the guest stops.
+    pub fn run(&mut self, command: &str) -> String {
+        self.begin(command);
+        self.end()
+    }
+
+    /// Starts a command and does not wait; [`Self::end`] does.
+    pub fn begin(&mut self, command: &str) {
+        self.commands += 1;
+        // LLDB reads the second line when the first one is done, and echoes both: the mark is in
+        // what the second one prints, not in its echo.
+        let text = format!("{command}\nscript print('<end of', 'command {}>')\n", self.commands);
+        self.stdin.write_all(text.as_bytes()).expect("LLDB reads commands");
+    }
+
+    /// Waits for the command begun last and returns what LLDB said.
+    pub fn end(&mut self) -> String {
+        let mark = format!("<end of command {}>", self.commands);
+        let text = self.output.expect(&mark);
+        let text = text.strip_suffix(mark.as_str()).unwrap_or(&text);
+        let said: Vec<&str> = text.lines().filter(|line| !line.starts_with("(lldb)")).collect();
+        said.join("\n").trim().to_owned()
+    }
+
+    /// Connects to a port of this machine.
+    pub fn connect(&mut self, port: u16) -> String {
+        self.run(&format!("gdb-remote {port}"))
+    }
+
+    /// Value of an expression of at most 64 bits.
+    pub fn value(&mut self, expression: &str) -> u64 {
+        let said = self.run(&format!("expression -f hex -- (unsigned long) ({expression})"));
+        let digits = said.split(" = 0x").nth(1).unwrap_or_else(|| panic!("{expression}: {said}"));
+        u64::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{expression}: {said}"))
+    }
+
+    /// Everything that LLDB said.
+    pub fn transcript(&self) -> String {
+        self.output.text()
+    }
+
+    /// Fails if LLDB complained about anything, ever.
+    pub fn assert_no_complaint(&self) {
+        let text = self.transcript();
+        for complaint in ["warning:", "error:", "failed to", "timed out", "lost connection"] {
+            assert!(!text.contains(complaint), "{complaint:?} in\n{text}");
+        }
+    }
+
+    /// Lets the guest run and returns at once; [`Self::interrupt`] stops it.
+    pub fn resume(&mut self) {
+        // While a command runs, LLDB takes the first Ctrl-C for that and not for the guest.
+        self.run("script lldb.debugger.SetAsync(True)");
+        self.run("continue");
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&mut self) {
+        let pid = self.child.id().try_into().expect("a process id");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("LLDB is there");
+        self.output.expect("stop reason = signal SIGINT");
+        self.run("script lldb.debugger.SetAsync(False)");
+    }
+}
+
+impl Drop for Lldb {
+    fn drop(&mut self) {
+        // Ended already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
