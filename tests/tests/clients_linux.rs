@@ -39,6 +39,9 @@ fn gdb_session(version: Version) {
     assert!(said.contains("received signal SIGINT"), "{said}");
     gdb_sees_both_cpus(&mut gdb);
     gdb_writes_registers_and_memory(&mut gdb);
+    gdb_has_conditions_judged_and_words_printed(&mut gdb, &mut minivmm);
+    let said = gdb.run("monitor help");
+    assert!(said.contains("info version "), "{said}");
 
     // Without a word to the stub: the guest stays as it is.
     let pc = gdb.value("$pc");
@@ -166,6 +169,21 @@ fn gdb_writes_registers_and_memory(gdb: &mut Gdb) {
     assert_eq!(gdb.value("panic_timeout"), 77);
 }
 
+fn gdb_has_conditions_judged_and_words_printed(gdb: &mut Gdb, minivmm: &mut Minivmm) {
+    gdb.run("set dprintf-style agent");
+    // By the registers of its arguments: what GDB knows of the function begins behind ftrace's two nops.
+    gdb.run(r#"dprintf *do_sys_openat2,"at %d: %s\n",(int) $x0,(char *) $x1"#);
+    gdb.run("break vfs_read if count == 77");
+    gdb.begin("continue");
+    minivmm.send("cd /proc; dd if=version of=/dev/null bs=13; dd if=version of=/dev/null bs=77\n");
+    let said = gdb.end();
+    assert!(said.contains(", vfs_read ("), "{said}");
+    assert_eq!(gdb.value("count"), 77);
+    assert_eq!(said.matches("at -100: version\n").count(), 2, "{said}");
+    assert_eq!(said.matches("at -100: /dev/null\n").count(), 2, "{said}");
+    gdb.run("delete");
+}
+
 #[test]
 fn gdb_13_debugs_linux_without_a_complaint() {
     gdb_session(Version::V13);
@@ -201,6 +219,7 @@ fn lldb_19_debugs_linux_without_a_complaint() {
     lldb.interrupt();
     lldb_sees_both_cpus(&mut lldb);
     lldb_writes_registers_and_memory(&mut lldb);
+    lldb_asks_the_machine(&mut lldb);
 
     assert_eq!(lldb.run("process detach"), "Process 1 detached");
     minivmm.send("cat /proc/sys/kernel/panic\n");
@@ -217,10 +236,18 @@ fn lldb_19_debugs_linux_without_a_complaint() {
     assert!(said.contains("stop reason = watchpoint 1"), "{said}");
     assert!(said.contains("old value: 77") && said.contains("new value: 88"), "{said}");
     lldb.run("watchpoint delete --force");
-    lldb.run("process detach");
+    lldb.run("breakpoint set --name vfs_read --condition 'count == 77'");
+    lldb.begin("continue");
+    minivmm.send(
+        "dd if=/proc/version of=/dev/null bs=13 count=2; dd if=/proc/version of=/dev/null bs=77\n",
+    );
+    let said = lldb.end();
+    assert!(said.contains("stop reason = breakpoint") && said.contains("`vfs_read("), "{said}");
+    assert_eq!(lldb.value("count"), 77);
+    let said = lldb.run("process kill");
+    assert!(said.contains("Process 1 exited with status = 9"), "{said}");
     lldb.assert_no_complaint();
 
-    minivmm.send("poweroff -f\n");
     let vm = minivmm.finish();
     assert_eq!(vm.status, 0, "{vm:?}");
 }
@@ -323,4 +350,13 @@ fn lldb_writes_registers_and_memory(lldb: &mut Lldb) {
     assert_eq!(lldb.value("$x0"), x0);
     lldb.run("expression panic_timeout = 77");
     assert_eq!(lldb.value("panic_timeout"), 77);
+}
+
+fn lldb_asks_the_machine(lldb: &mut Lldb) {
+    let said = lldb.run("process plugin packet monitor help");
+    assert!(said.contains("info version "), "{said}");
+    let said = lldb.run("memory region $pc");
+    assert!(said.contains(") r-x"), "{said}");
+    let said = lldb.run("memory region &panic_timeout");
+    assert!(said.contains(") rw-"), "{said}");
 }
