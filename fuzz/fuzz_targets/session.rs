@@ -67,7 +67,7 @@ impl Client {
         self.stop(b'i');
         // `$` ends whatever packet was begun.
         let out = self.send(&frame(b"vCont?"));
-        assert!(out.ends_with(b"$vCont;c;C;s;S;t;r#9f"), "{}", out.escape_ascii());
+        assert!(out.ends_with(b"$vCont;c;C;s;S;t;r#be"), "{}", out.escape_ascii());
     }
 }
 
