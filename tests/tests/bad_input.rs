@@ -229,6 +229,21 @@ fn a_gdb_address_that_is_none() {
 }
 
 #[test]
+fn a_vmlinux_that_is_none() {
+    let flat = bare_guest("count").display().to_string();
+    let refused = |path: &str| refused(&["--gdb", "1", "--vmlinux", path]);
+
+    assert_eq!(
+        refused(&flat),
+        format!("--vmlinux {flat}: no ELF file, expected an arm64 ELF file")
+    );
+    assert_eq!(
+        refused("/nonexistent/vmlinux"),
+        "--vmlinux /nonexistent/vmlinux: cannot open: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
 fn an_unknown_flag() {
     assert!(refused(&["--nonsense"]).contains("--nonsense"));
 }

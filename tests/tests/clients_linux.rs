@@ -175,7 +175,8 @@ fn gdb_has_conditions_judged_and_words_printed(gdb: &mut Gdb, minivmm: &mut Mini
     gdb.run(r#"dprintf *do_sys_openat2,"at %d: %s\n",(int) $x0,(char *) $x1"#);
     gdb.run("break vfs_read if count == 77");
     gdb.begin("continue");
-    minivmm.send("cd /proc; dd if=version of=/dev/null bs=13; dd if=version of=/dev/null bs=77\n");
+    minivmm
+        .send("(cd /proc; dd if=version of=/dev/null bs=13; dd if=version of=/dev/null bs=77)\n");
     let said = gdb.end();
     assert!(said.contains(", vfs_read ("), "{said}");
     assert_eq!(gdb.value("count"), 77);

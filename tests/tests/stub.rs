@@ -1,7 +1,7 @@
 //! Packets beyond the everyday ones, on a guest that counts (`two`), each with the bytes that GDB or LLDB sends.
 
 use tests::rsp::to_hex;
-use tests::{Minivmm, Rsp, bare_symbol};
+use tests::{Minivmm, Rsp, bare_guest, bare_symbol};
 
 const FEATURES: &str = "qSupported:multiprocess+;swbreak+;hwbreak+;error-message+;no-resumed+";
 
@@ -129,4 +129,23 @@ fn lldb_learns_of_threads_and_memory() {
         "{region}"
     );
     assert_eq!(rsp.ask("qWatchpointSupportInfo:"), "num:4;");
+}
+
+#[test]
+fn the_program_and_where_it_runs_are_told() {
+    let vmlinux =
+        bare_guest("two").with_extension("elf").canonicalize().expect("the guest's ELF file");
+    let vmlinux = vmlinux.display().to_string();
+    let ask = |cmdline: &str| {
+        let port = Minivmm::free_port().to_string();
+        let more = ["--gdb", &port, "--vmlinux", &vmlinux, "--cmdline", cmdline];
+        let minivmm = Minivmm::start_bare("two", &more);
+        minivmm.stderr.expect("gdb: guest waits");
+        let mut rsp = Rsp::connect(port.parse().expect("a port"));
+        (rsp.ask("qXfer:exec-file:read:1:0,1000"), rsp.ask("qOffsets"))
+    };
+
+    assert_eq!(ask(""), (format!("l{vmlinux}"), "Text=0;Data=0;Bss=0".to_owned()));
+    // Where it will be is the kernel's secret.
+    assert_eq!(ask("kaslr").1, "");
 }

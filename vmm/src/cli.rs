@@ -46,6 +46,10 @@ struct Args {
     #[argh(switch)]
     gdb_nowait: bool,
 
+    /// the kernel with its symbols, of which GDB is told where it is
+    #[argh(option, arg_name = "FILE")]
+    vmlinux: Option<PathBuf>,
+
     /// use this device tree instead of the generated one, unchanged
     #[argh(option, arg_name = "FILE")]
     dtb: Option<PathBuf>,
@@ -87,6 +91,8 @@ pub struct Config {
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
     pub gdb_nowait: bool,
+    /// The kernel with its symbols.
+    pub vmlinux: Option<PathBuf>,
     /// Replaces the generated device tree.
     pub dtb: Option<PathBuf>,
     /// Where to write the generated device tree.
@@ -119,6 +125,9 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.gdb_nowait && args.gdb.is_none() {
         return Err("--gdb-nowait: expected together with --gdb".to_owned());
     }
+    if args.vmlinux.is_some() && args.gdb.is_none() {
+        return Err("--vmlinux: expected together with --gdb".to_owned());
+    }
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
@@ -130,6 +139,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         cpus: cpus(&args.cpus)?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
+        vmlinux: args.vmlinux,
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
     }))
@@ -290,6 +300,7 @@ mod tests {
     #[test]
     fn flags_that_contradict_or_lack_each_other_are_refused() {
         assert!(error(&["--gdb-nowait"]).contains("--gdb"));
+        assert!(error(&["--vmlinux", "vmlinux"]).contains("--gdb"));
         assert!(error(&["--dtb", "a", "--dump-dtb", "b"]).contains("--dtb"));
     }
 

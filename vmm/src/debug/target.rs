@@ -19,12 +19,13 @@ use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::vcpu::Vcpu;
 
-pub use restart::{Machine, Prepare};
+pub use restart::{Machine, Prepare, Program};
 
 /// All vCPUs under debug.
 pub struct Guest {
     control: Control,
     engine: Arc<Engine>,
+    program: Program,
     prepare: Prepare,
     /// How a restart went that nobody has asked about yet.
     restarted: Option<Result<(), String>>,
@@ -57,6 +58,7 @@ impl Guest {
         Self {
             control: machine.control,
             engine: machine.engine,
+            program: machine.program,
             prepare,
             restarted: None,
             is_free: false,
@@ -206,11 +208,11 @@ impl Target for Guest {
     }
 
     fn exec_file(&self) -> Option<&str> {
-        None
+        self.program.vmlinux.as_deref()
     }
 
     fn slide(&self) -> Option<u64> {
-        None
+        self.program.slide
     }
 
     /// While the guest has not said so, or runs, what Linux has unless it was built otherwise.

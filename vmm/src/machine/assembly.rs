@@ -20,7 +20,7 @@ use super::files::{Files, chain};
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
-use crate::debug::target::Machine;
+use crate::debug::target::{Machine, Program};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
 use crate::kvm::plan::{Plan, Redistributors};
@@ -126,7 +126,15 @@ impl Assembly {
     ) -> Result<Machine, Outcome> {
         let engine = Arc::new(Engine::new(vm.memory().clone(), support, self.config.cpus));
         let runner: Arc<dyn Runner> = engine.clone();
-        Ok(Machine { control: self.start(vm, files, &runner)?, engine })
+        let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
+        Ok(Machine { control: self.start(vm, files, &runner)?, engine, program })
+    }
+
+    /// Without KASLR Linux runs where it was linked to. With it, or with a device tree that has a
+    /// command line of its own, it is not known from here where.
+    fn slide(&self, files: &Files) -> Option<u64> {
+        let mut words = self.cmdline.split(' ').take_while(|word| *word != "--");
+        (files.dtb.is_none() && words.any(|word| word == "nokaslr")).then_some(0)
     }
 
     /// A guest for itself. It waits to be resumed, too.

@@ -17,6 +17,17 @@ pub struct Machine {
     pub control: Control,
     /// What they run by.
     pub engine: Arc<Engine>,
+    /// What runs on them.
+    pub program: Program,
+}
+
+/// What is known of the kernel from outside.
+#[derive(Default)]
+pub struct Program {
+    /// Path of the file with its symbols.
+    pub vmlinux: Option<String>,
+    /// How far it runs from where it was linked to.
+    pub slide: Option<u64>,
 }
 
 /// Opens and checks what the machine is made of. An error says what cannot be used; nothing has
@@ -64,6 +75,7 @@ impl Guest {
         let result = make().map(|machine| {
             self.control = machine.control;
             self.engine = machine.engine;
+            self.program = machine.program;
         });
         self.restarted = Some(result.clone());
         result.map_err(TargetError::Host)
