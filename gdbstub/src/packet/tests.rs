@@ -45,6 +45,11 @@ fn an_interrupt_byte_inside_a_packet_is_data() {
 }
 
 #[test]
+fn an_interrupt_byte_in_a_checksum_is_an_interrupt() {
+    assert_eq!(decode(b"$g#\x036\x037"), ["Interrupt", "Interrupt", "g"]);
+}
+
+#[test]
 fn junk_between_packets_is_skipped() {
     assert_eq!(decode(b"\0\r\nGET /#67$g#67}x\xff"), ["g"]);
 }

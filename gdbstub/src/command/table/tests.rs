@@ -26,3 +26,24 @@ fn a_name_is_that_of_its_syntax() {
         assert!(packet.syntax.starts_with(name), "{name} in {}", packet.syntax);
     }
 }
+
+/// A conversation in which the packet is sent stands in one of these.
+const CONVERSATIONS: [&str; 7] = [
+    include_str!("../../session/tests/connection.rs"),
+    include_str!("../../session/tests/control.rs"),
+    include_str!("../../session/tests/inspection.rs"),
+    include_str!("../../session/tests/life.rs"),
+    include_str!("../../session/tests/lldb.rs"),
+    include_str!("../../session/tests/looking.rs"),
+    include_str!("../../session/tests/monitor.rs"),
+];
+
+#[test]
+fn every_packet_has_a_test_with_its_bytes() {
+    for packet in PACKETS {
+        let name = std::str::from_utf8(packet.name).unwrap();
+        let sent = [format!("> {name}"), format!("\"{name}"), format!("${name}")];
+        let is_sent = |text: &&str| sent.iter().any(|sent| text.contains(sent));
+        assert!(CONVERSATIONS.iter().any(|text| is_sent(&text)), "{name}");
+    }
+}

@@ -46,6 +46,23 @@ fn a_stoppoint_that_cannot_be_set_is_an_error() {
 }
 
 #[test]
+fn stoppoints_of_every_kind_are_removed() {
+    Client::connect_gdb(1).play(
+        "> z0,40080000,4
+         < OK
+         > z1,40080000,4
+         < OK
+         > z2,1000,1
+         < OK
+         > z3,1000,8
+         < OK
+         > z4,1000,10
+         < OK
+         = remove Software 0x40080000 4 as 1; remove Hardware 0x40080000 4 as 1; remove Write 0x1000 1 as 1; remove Read 0x1000 8 as 1; remove Access 0x1000 16 as 1",
+    );
+}
+
+#[test]
 fn conditions_and_commands_reach_the_target() {
     Client::connect_gdb(1).play(
         "> Z0,40080000,4;X3,220127
