@@ -49,7 +49,10 @@ fn each_region_is_one_step_to_behind_its_store_or_to_its_exit() {
                 ("vector", _) => walk.address("vectors"),
                 (label, level) => walk.address(&format!("{name}_{label}_{level}")),
             };
-            assert_eq!(walk.steps_from(&load), [wanted], "{name} at {level}");
+            // Twice or more where an interrupt of the host's made the store fail: the guest tries again.
+            let mut steps = walk.steps_from(&load);
+            steps.dedup();
+            assert_eq!(steps, [wanted], "{name} at {level}");
         }
         // What only looks like an exclusive.
         for name in ["ldar", "stlr"] {
@@ -110,11 +113,18 @@ fn a_breakpoint_on_the_load_is_lifted_for_the_region() {
         bare.rsp.order(&format!("Z0,{load:x},4"));
     }
 
+    let mut last = None;
     for (label, to) in regions.into_iter().zip(["plain_end", "kept_out", "spin_end"]) {
-        let stop = bare.rsp.resume("vCont;c");
+        let mut stop = bare.rsp.resume("vCont;c");
+        while Some(stop.pc()) == last {
+            // The store failed, as above.
+            bare.step();
+            stop = bare.rsp.resume("vCont;c");
+        }
         assert!(stop.field("swbreak").is_some(), "{}", stop.text);
         assert_eq!(stop.pc(), bare.address(label));
         assert_eq!(bare.step(), bare.address(&format!("{to}_el1h")));
+        last = Some(stop.pc());
     }
 
     assert_eq!(bare.finish().console, Bare::free_run("step_exclusive", &[]));
