@@ -20,68 +20,6 @@ fn debug(port: u16) -> (Minivmm, Gdb) {
 }
 
 #[test]
-fn a_session_leads_from_the_first_instruction_to_the_shell() {
-    let port = Minivmm::free_port();
-    let (mut minivmm, mut gdb) = debug(port);
-
-    assert_eq!(gdb.value("$pc"), 0x40000000);
-    assert_eq!(minivmm.console.text(), "");
-
-    let said = gdb.run("hbreak start_kernel");
-    assert!(said.starts_with("Hardware assisted breakpoint 1 at "), "{said}");
-    let said = gdb.run("continue");
-    assert!(said.contains("hit Breakpoint 1"), "{said}");
-    let said = gdb.run("bt");
-    assert!(said.starts_with("#0  ") && said.contains("start_kernel ()"), "{said}");
-
-    let before = gdb.value("$pc");
-    let vectors = gdb.value("&vectors");
-    let steps = gdb.steps(50);
-    assert_eq!(steps.len(), 50, "{steps:x?}");
-    let from = [before].into_iter().chain(steps.iter().copied());
-    assert!(from.zip(&steps).all(|(from, to)| from != *to), "{steps:x?}");
-    assert!(steps.iter().all(|pc| !(vectors..vectors + 0x800).contains(pc)), "{steps:x?}");
-
-    // GDB takes two places for this one in some kernels: the symbol and the end of the prologue.
-    let said = gdb.run("break kernel_init");
-    for _ in 0..if said.contains("(2 locations)") { 2 } else { 1 } {
-        let said = gdb.run("continue");
-        assert!(said.contains("hit Breakpoint 2") && said.contains("kernel_init ("), "{said}");
-    }
-    gdb.begin("continue");
-    minivmm.console.expect(PROMPT);
-    gdb.interrupt();
-    let said = gdb.end();
-    assert!(said.contains("received signal SIGINT"), "{said}");
-    assert!(!said.contains("kernel_init"), "{said}");
-
-    let threads = gdb.run("info threads");
-    assert!(threads.contains("vCPU 0 [on]") && threads.contains("vCPU 1 [on]"), "{threads}");
-
-    let x0 = gdb.value("$x0");
-    gdb.run("set $x0 = 0x123456789abcdef0");
-    assert_eq!(gdb.value("$x0"), 0x123456789abcdef0);
-    gdb.run(&format!("set $x0 = {x0:#x}"));
-    assert_eq!(gdb.value("$x0"), x0);
-    gdb.run("set variable panic_timeout = 77");
-    assert_eq!(gdb.value("panic_timeout"), 77);
-
-    let said = gdb.run("detach");
-    assert!(said.contains("Detaching from program"), "{said}");
-    minivmm.send("cat /proc/sys/kernel/panic\n");
-    minivmm.console.expect("77\r\n");
-    minivmm.console.expect(PROMPT);
-
-    gdb.connect(format!(":{port}"));
-    assert_eq!(gdb.value("panic_timeout"), 77);
-    let said = gdb.run("kill");
-    assert!(said.contains("killed"), "{said}");
-    gdb.assert_no_complaint();
-    let vm = minivmm.finish();
-    assert_eq!(vm.status, 0, "{vm:?}");
-}
-
-#[test]
 fn watchpoints_on_a_kernel_variable_stop_at_its_accesses() {
     let (minivmm, mut gdb) = debug(Minivmm::free_port());
     gdb.run("hbreak start_kernel");
