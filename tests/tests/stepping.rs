@@ -8,6 +8,8 @@ mod bare;
 mod exclusives;
 #[path = "stepping/storm.rs"]
 mod storm;
+#[path = "stepping/told.rs"]
+mod told;
 #[path = "stepping/two.rs"]
 mod two;
 

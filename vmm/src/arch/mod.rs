@@ -1,11 +1,13 @@
 //! The Arm architecture as pure functions of registers and bytes: no KVM, no I/O, tested on any host.
 //! Section numbers are those of the Arm Architecture Reference Manual for A-profile (DDI 0487).
 
+pub mod effect;
 pub mod esr;
 pub mod exception;
 pub mod exclusive;
 pub mod flow;
 pub mod insn;
+pub mod known;
 pub mod pstate;
 pub mod region;
 pub mod stage1;

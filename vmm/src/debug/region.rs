@@ -94,7 +94,7 @@ pub fn run(
     }
     plants.put(&view, vector, Word::breakpoint(Isa::A64), Isa::A64);
 
-    vcpu.set(regs::PSTATE, before.masked())?;
+    vcpu.set_masks(before.masked());
     let except = engine.passed(vcpu, before.pc, true);
     let traps = engine.points().traps(&except);
     vcpu.set_traps(&Traps { brk: true, ..traps })?;

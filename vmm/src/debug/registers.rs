@@ -29,7 +29,7 @@ pub fn write(vcpu: &Vcpu, register: Register, value: RegisterValue) -> Result<()
         Register::Pc => write_pc(vcpu, value.as_u64()),
         Register::Cpsr => {
             let upper = vcpu.pstate()?.0 & !u64::from(u32::MAX);
-            vcpu.set(regs::PSTATE, upper | u64::from(value.as_u32()))
+            vcpu.set_pstate(upper | u64::from(value.as_u32()))
         }
         Register::V(n) => vcpu.set_v(n, value.as_u128()),
         Register::Fpsr => vcpu.set_u32(regs::FPSR, value.as_u32()),
@@ -52,7 +52,7 @@ fn write_pc(vcpu: &Vcpu, pc: u64) -> Result<(), Error> {
     }
     let state = vcpu.pstate()?;
     if !state.is_aarch32() && state.0 & pstate::BTYPE != 0 {
-        vcpu.set(regs::PSTATE, state.0 & !pstate::BTYPE)?;
+        vcpu.set_pstate(state.0 & !pstate::BTYPE)?;
     }
     vcpu.set(regs::PC, pc)
 }

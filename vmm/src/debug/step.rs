@@ -7,6 +7,7 @@
 use super::engine::{Engine, Owner};
 use super::memory::View;
 use super::{inject, region};
+use crate::arch::effect::Effect;
 use crate::arch::esr::{Class, Esr};
 use crate::arch::exception;
 use crate::arch::flow::Flow;
@@ -106,21 +107,25 @@ fn is_wfi_trapped(vcpu: &Vcpu, before: &Before) -> Result<bool, Error> {
 
 /// Goes on with the next A64 instruction.
 fn skip(vcpu: &Vcpu, before: &Before) -> Steps {
-    vcpu.set(regs::PSTATE, before.pstate.0 & !pstate::BTYPE)?;
+    vcpu.set_masks(before.pstate.0 & !pstate::BTYPE);
     vcpu.set(regs::PC, before.pc.wrapping_add(4))?;
     Ok(DONE)
 }
 
 fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before) -> Steps {
-    if before.masked() != before.pstate.0 {
-        vcpu.set(regs::PSTATE, before.masked())?;
-    }
+    let effect = before.word.and_then(|word| Effect::of(word, before.pstate));
+    let known = vcpu.known_registers();
+    vcpu.set_masks(before.masked());
     let except = engine.passed(vcpu, before.pc, false);
     let traps = engine.points().traps(&except);
     vcpu.set_traps(&Traps { step: true, ..traps })?;
     loop {
         let stop = match vcpu.run() {
             Exit::Debug { esr, .. } if esr.class() == Class::SoftwareStep => {
+                // The syndrome says that the instruction ran to its end.
+                if let Some(effect) = effect.filter(|_| esr.step_valid()) {
+                    vcpu.recall(known, effect, before.pc, before.masked());
+                }
                 unmask(vcpu, before, !esr.step_valid())?;
                 return Ok(DONE);
             }
@@ -131,14 +136,14 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
                 DONE
             }
             Exit::Interrupted if peers.is_kicked() => {
-                vcpu.set(regs::PSTATE, before.pstate.0)?;
+                vcpu.set_masks(before.pstate.0);
                 None
             }
             Exit::Interrupted => continue,
             Exit::Debug { esr, far } => {
                 // Nothing was executed: a watchpoint before its access, or a BRK that was not
                 // there when the instruction was read.
-                vcpu.set(regs::PSTATE, before.pstate.0)?;
+                vcpu.set_masks(before.pstate.0);
                 stopped(engine.owner(vcpu, esr, far, &except)?)
             }
             // The machine ends here, or the vCPU was reset: there is nothing to restore.
@@ -186,9 +191,10 @@ fn unmask(vcpu: &Vcpu, before: &Before, may_have_trapped: bool) -> Result<(), Er
 pub fn unmask_current(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
     let now = vcpu.pstate()?.0;
     match before.insn.aif_after(before.pstate.0, now) {
-        Some(pstate) if pstate != now => vcpu.set(regs::PSTATE, pstate),
-        _ => Ok(()),
+        Some(pstate) => vcpu.set_masks(pstate),
+        None => {}
     }
+    Ok(())
 }
 
 /// In SPSR_EL1, after an exception was taken in a state with these A, I and F. The handler starts

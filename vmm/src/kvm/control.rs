@@ -203,7 +203,13 @@ impl Control {
     pub fn resume(&self, orders: impl IntoIterator<Item = Option<Order>>) {
         // One that goes on alone must not do so before all have their orders.
         let _turn = lock(&self.shared.turn);
+        let orders: Vec<_> = orders.into_iter().collect();
+        let is_one = orders.iter().flatten().count() == 1;
         for (slot, order) in self.shared.slots.iter().zip(orders) {
+            // Whoever runs may turn another one on.
+            if !is_one || order.is_none() {
+                lock(&slot.vcpu).forget_registers();
+            }
             if let Some(order) = order {
                 lock(&slot.state).give(order, &slot.changed);
             }
@@ -347,6 +353,7 @@ impl Drop for Alone<'_> {
         // The first that goes on must not be alone before all have their orders again.
         let _turn = lock(&self.0.shared.turn);
         for other in self.0.others() {
+            lock(&other.vcpu).forget_registers();
             let mut state = lock(&other.state);
             if let Some(order) = state.postponed.take() {
                 state.give(order, &other.changed);

@@ -3,6 +3,8 @@
 use kvm_bindings::{KVM_REG_ARM_CORE, KVM_REG_ARM64, KVM_REG_ARM64_SVE, KVM_REG_ARM64_SYSREG};
 use kvm_bindings::{KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, KVM_REG_SIZE_U128, KVM_REG_SIZE_U2048};
 
+use crate::arch::known::Slot;
+
 /// Core register by its offset in `struct kvm_regs`, in 32-bit units.
 const fn core(size: u64, offset: u64) -> u64 {
     KVM_REG_ARM64 | size | KVM_REG_ARM_CORE as u64 | offset
@@ -75,6 +77,32 @@ pub const ESR_EL1: u64 = sysreg(3, 0, 5, 2, 0);
 pub const FAR_EL1: u64 = sysreg(3, 0, 6, 0, 0);
 /// Vector base.
 pub const VBAR_EL1: u64 = sysreg(3, 0, 12, 0, 0);
+
+/// Where the value of a register is kept while the vCPU stands still. Vectors have several ids.
+pub fn slot(id: u64) -> Option<Slot> {
+    // x0 to x30 are two 32-bit units apart.
+    let (first, last) = (x(0), x(30));
+    if (first..=last).contains(&id) {
+        return Some(Slot::x(((id - first) / 2) as u8));
+    }
+    Some(match id {
+        SP_EL0 => Slot::SP_EL0,
+        SP_EL1 => Slot::SP_EL1,
+        PC => Slot::PC,
+        ELR_EL1 => Slot::other(0),
+        SPSR_EL1 => Slot::other(1),
+        SCTLR_EL1 => Slot::other(2),
+        TCR_EL1 => Slot::other(3),
+        TTBR0_EL1 => Slot::other(4),
+        TTBR1_EL1 => Slot::other(5),
+        VBAR_EL1 => Slot::other(6),
+        ESR_EL1 => Slot::other(7),
+        FAR_EL1 => Slot::other(8),
+        FPSR => Slot::other(9),
+        FPCR => Slot::other(10),
+        _ => return None,
+    })
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,8 @@
 //! One vCPU: registers, and KVM_RUN until something happens that KVM and the bus cannot handle.
 #![expect(unsafe_code, reason = "kvm_run's immediate_exit is written from other threads")]
 
+mod registers;
+
 use std::fmt::{self, Write as _};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -14,13 +16,14 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
+use self::registers::IdRegisters;
 use super::error::{Error, doing};
 use super::regs;
 use super::vm::Machine;
 use crate::arch::esr::Esr;
-use crate::arch::exception::Taken;
-use crate::arch::pstate::{Level, Pstate};
-use crate::arch::stage1::{KernelTables, Regime, SCTLR_M};
+use crate::arch::known::Known;
+use crate::arch::pstate::Level;
+use crate::arch::stage1::{KernelTables, SCTLR_M};
 
 /// Why KVM_RUN came back for good.
 #[derive(Debug)]
@@ -61,14 +64,6 @@ pub struct Traps {
     pub step: bool,
 }
 
-/// ID registers of the guest that the debugger looks at. They do not change.
-#[derive(Clone, Copy, Default)]
-struct IdRegisters {
-    mmfr0: u64,
-    mmfr2: u64,
-    pfr1: u64,
-}
-
 /// Every how many trapped accesses TTBR1_EL1 is looked at.
 const ACCESSES_PER_LOOK: u32 = 64;
 
@@ -85,6 +80,7 @@ pub struct Vcpu {
     index: usize,
     has_sve: bool,
     ids: IdRegisters,
+    known: Known,
     /// What KVM was last told to trap; `None` if that is not certain.
     traps: Option<Traps>,
     /// Trapped accesses so far.
@@ -139,15 +135,12 @@ impl Vcpu {
             index,
             has_sve,
             ids: IdRegisters::default(),
+            known: Known::default(),
             traps: None,
             accesses: 0,
             kernel_tables: KernelTables::default(),
         };
-        vcpu.ids = IdRegisters {
-            mmfr0: vcpu.get(regs::ID_AA64MMFR0_EL1)?,
-            mmfr2: vcpu.get(regs::ID_AA64MMFR2_EL1)?,
-            pfr1: vcpu.get(regs::ID_AA64PFR1_EL1)?,
-        };
+        vcpu.ids = IdRegisters::of(&vcpu)?;
         Ok(vcpu)
     }
 
@@ -164,6 +157,10 @@ impl Vcpu {
     /// Runs the guest; trapped accesses go to the bus and the guest goes on.
     pub fn run(&mut self) -> Exit {
         loop {
+            if let Err(error) = self.tell_masks() {
+                return Exit::Unhandled(error.to_string());
+            }
+            self.known.forget();
             match self.fd.run() {
                 Ok(VcpuExit::MmioRead(ipa, data)) => {
                     self.bus.read(ipa, data);
@@ -262,118 +259,20 @@ impl Vcpu {
         let state = self.fd.get_mp_state().map_err(doing("read the power state"))?;
         Ok(state.mp_state == KVM_MP_STATE_STOPPED)
     }
-
-    /// Reads a 64-bit register.
-    pub fn get(&self, id: u64) -> Result<u64, Error> {
-        let mut value = [0; 8];
-        self.fd.get_one_reg(id, &mut value).map_err(doing("read a register"))?;
-        Ok(u64::from_le_bytes(value))
-    }
-
-    /// Writes a 64-bit register.
-    pub fn set(&self, id: u64, value: u64) -> Result<(), Error> {
-        self.fd.set_one_reg(id, &value.to_le_bytes()).map_err(doing("write a register"))?;
-        Ok(())
-    }
-
-    /// Reads FPSR or FPCR.
-    pub fn get_u32(&self, id: u64) -> Result<u32, Error> {
-        let mut value = [0; 4];
-        self.fd.get_one_reg(id, &mut value).map_err(doing("read a register"))?;
-        Ok(u32::from_le_bytes(value))
-    }
-
-    /// Writes FPSR or FPCR.
-    pub fn set_u32(&self, id: u64, value: u32) -> Result<(), Error> {
-        self.fd.set_one_reg(id, &value.to_le_bytes()).map_err(doing("write a register"))?;
-        Ok(())
-    }
-
-    /// Reads Vn, out of Zn where the vCPU has SVE.
-    pub fn get_v(&self, n: u8) -> Result<u128, Error> {
-        let mut value = [0; 256];
-        let id = if self.has_sve { regs::z(n.into()) } else { regs::v(n.into()) };
-        self.fd.get_one_reg(id, &mut value).map_err(doing("read a vector register"))?;
-        Ok(value.first_chunk().map_or(0, |low| u128::from_le_bytes(*low)))
-    }
-
-    /// Writes Vn; the rest of Zn becomes zero, as the CPU does on a write to Vn.
-    pub fn set_v(&self, n: u8, value: u128) -> Result<(), Error> {
-        let low = value.to_le_bytes();
-        let written = if self.has_sve {
-            let mut wide = [0; 256];
-            wide.iter_mut().zip(low).for_each(|(to, from)| *to = from);
-            self.fd.set_one_reg(regs::z(n.into()), &wide)
-        } else {
-            self.fd.set_one_reg(regs::v(n.into()), &low)
-        };
-        written.map_err(doing("write a vector register"))?;
-        Ok(())
-    }
-
-    /// Program counter.
-    pub fn pc(&self) -> Result<u64, Error> {
-        self.get(regs::PC)
-    }
-
-    /// Processor state.
-    pub fn pstate(&self) -> Result<Pstate, Error> {
-        Ok(Pstate(self.get(regs::PSTATE)?))
-    }
-
-    /// Id of the register that `sp` names at the moment.
-    pub fn sp_id(&self) -> Result<u64, Error> {
-        Ok(if self.pstate()?.uses_sp_el1() { regs::SP_EL1 } else { regs::SP_EL0 })
-    }
-
-    /// What a stage-1 walk depends on, as it stands now.
-    pub fn regime(&self) -> Result<Regime, Error> {
-        Ok(Regime {
-            sctlr: self.get(regs::SCTLR_EL1)?,
-            tcr: self.get(regs::TCR_EL1)?,
-            ttbr0: self.get(regs::TTBR0_EL1)?,
-            ttbr1: self.get(regs::TTBR1_EL1)?,
-            mmfr0: self.ids.mmfr0,
-            mmfr2: self.ids.mmfr2,
-        })
-    }
-
-    /// Whether the vCPU has FEAT_MTE2, and with it PSTATE.TCO.
-    pub fn has_mte(&self) -> bool {
-        // MTE, bits 11:8: 2 and up have tag checks.
-        self.ids.pfr1 >> 8 & 0xf >= 2
-    }
-
-    /// Whether the vCPU has FEAT_NMI, and with it PSTATE.ALLINT.
-    pub fn has_nmi(&self) -> bool {
-        // NMI, bits 39:36.
-        self.ids.pfr1 >> 36 & 0xf != 0
-    }
-
-    /// Writes the registers of an exception taken to EL1.
-    pub fn enter(&self, taken: &Taken) -> Result<(), Error> {
-        self.set(regs::ELR_EL1, taken.elr)?;
-        self.set(regs::SPSR_EL1, taken.spsr)?;
-        self.set(regs::ESR_EL1, taken.esr)?;
-        if let Some(far) = taken.far {
-            self.set(regs::FAR_EL1, far)?;
-        }
-        self.set(regs::PSTATE, taken.pstate.0)?;
-        self.set(regs::PC, taken.pc)
-    }
 }
 
 impl fmt::Display for Vcpu {
     /// The registers that tell where a vCPU is, for the report of an exit nobody can handle.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |id| match self.get(id) {
+        let text = |value: Result<u64, Error>| match value {
             Ok(value) => format!("{value:016x}"),
             Err(_) => "unreadable".to_owned(),
         };
-        let mut text = format!(
+        let value = |id| text(self.get(id));
+        let mut report = format!(
             "  pc {} pstate {} sp_el0 {} sp_el1 {}\n  esr_el1 {} far_el1 {} elr_el1 {} vbar_el1 {}",
             value(regs::PC),
-            value(regs::PSTATE),
+            text(self.pstate().map(|pstate| pstate.0)),
             value(regs::SP_EL0),
             value(regs::SP_EL1),
             value(regs::ESR_EL1),
@@ -383,8 +282,8 @@ impl fmt::Display for Vcpu {
         );
         for n in 0..31 {
             let separator = if n % 4 == 0 { "\n " } else { "" };
-            write!(text, "{separator} x{n:<2} {}", value(regs::x(n)))?;
+            write!(report, "{separator} x{n:<2} {}", value(regs::x(n)))?;
         }
-        f.write_str(&text)
+        f.write_str(&report)
     }
 }
