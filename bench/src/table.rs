@@ -1,0 +1,135 @@
+//! What is measured, and the table that shows it.
+
+use std::fmt::{self, Display, Formatter};
+
+/// How often each thing is measured, after once to warm up.
+pub const RUNS: usize = 5;
+
+/// The figures of one thing, in ascending order.
+#[derive(Clone, Debug)]
+pub struct Series(Vec<f64>);
+
+impl Series {
+    /// Measures once for warm caches, then as often as it counts.
+    pub fn measure(mut run: impl FnMut() -> f64) -> Self {
+        run();
+        Self::of((0..RUNS).map(|_| run()).collect())
+    }
+
+    /// Of what was measured already; at least one figure.
+    pub fn of(mut figures: Vec<f64>) -> Self {
+        figures.sort_by(f64::total_cmp);
+        assert!(!figures.is_empty(), "no figures");
+        Self(figures)
+    }
+
+    /// The one in the middle.
+    pub fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+
+    fn min(&self) -> f64 {
+        self.0[0]
+    }
+
+    fn max(&self) -> f64 {
+        self.0[self.0.len() - 1]
+    }
+}
+
+impl Display for Series {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&figure(self.median()))?;
+        if self.0.len() > 1 {
+            write!(f, " ({}..{})", figure(self.min()), figure(self.max()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Three digits or more.
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// What a row must show.
+#[derive(Clone, Copy, Debug)]
+pub enum Must {
+    /// minivmm's median is at most this.
+    AtMost(f64),
+    /// minivmm's largest figure is 0.
+    BeNothing,
+    /// minivmm's median is at most so many times QEMU's.
+    Ratio(f64),
+    /// For information.
+    Nothing,
+}
+
+/// A line of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// In which unit its figures are.
+    pub unit: &'static str,
+    /// `None` where there is no QEMU, or where it has no such thing.
+    pub qemu: Option<Series>,
+    /// `None` where the host does not let it be measured.
+    pub minivmm: Option<Series>,
+    /// What is demanded.
+    pub must: Must,
+}
+
+impl Row {
+    fn ratio(&self) -> Option<f64> {
+        let qemu = self.qemu.as_ref()?.median();
+        (qemu != 0.0).then_some(self.minivmm.as_ref()?.median() / qemu)
+    }
+
+    /// `None` if nothing is demanded, or it cannot be told.
+    fn is_met(&self) -> Option<bool> {
+        let minivmm = self.minivmm.as_ref()?;
+        match self.must {
+            Must::AtMost(most) => Some(minivmm.median() <= most),
+            Must::BeNothing => Some(minivmm.max() == 0.0),
+            Must::Ratio(most) => self.ratio().map(|ratio| ratio <= most),
+            Must::Nothing => None,
+        }
+    }
+
+    /// As Markdown.
+    pub fn line(&self, work: &str) -> String {
+        let cell = |series: &Option<Series>| series.as_ref().map_or("-".into(), Series::to_string);
+        let must = match self.must {
+            Must::AtMost(most) => format!("at most {}", figure(most)),
+            Must::BeNothing => "0".into(),
+            Must::Ratio(most) => format!("at most {} of QEMU's", figure(most)),
+            Must::Nothing => "-".into(),
+        };
+        let met = match self.is_met() {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "-",
+        };
+        format!(
+            "| {work}, {} | {} | {} | {} | {must} | {met} |",
+            self.unit,
+            cell(&self.qemu),
+            cell(&self.minivmm),
+            self.ratio().map_or("-".into(), figure),
+        )
+    }
+}
+
+/// The lines above the rows.
+pub fn head(qemu: Option<&str>) -> String {
+    let qemu = qemu.map_or("QEMU (none here)".into(), |version| format!("QEMU {version}"));
+    format!(
+        "| work | {qemu}, median (min..max) | minivmm, median (min..max) | ratio | must be | met |\n\
+         |---|---|---|---|---|---|"
+    )
+}
