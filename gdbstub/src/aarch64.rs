@@ -13,6 +13,8 @@
 //!
 //! All little-endian: the stub serves little-endian guests only.
 
+use crate::hex;
+
 /// One register.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Register {
@@ -100,6 +102,19 @@ impl RegisterValue {
     /// All of it.
     pub fn as_u128(self) -> u128 {
         self.0
+    }
+
+    /// Appends its wire bytes as register `reg` in hex.
+    pub(crate) fn push_hex(self, reg: Register, out: &mut Vec<u8>) {
+        let bytes = self.0.to_le_bytes();
+        hex::push_bytes(out, bytes.get(..reg.size()).unwrap_or_default());
+    }
+
+    /// The same as text.
+    pub(crate) fn to_hex(self, reg: Register) -> String {
+        let mut digits = Vec::new();
+        self.push_hex(reg, &mut digits);
+        digits.into_iter().map(char::from).collect()
     }
 
     /// Its wire bytes as register `reg`, little-endian.

@@ -1,8 +1,6 @@
 //! Hexadecimal as the protocol has it (RSP manual, Overview): numbers most significant digit
 //! first, without prefix or leading zeros; byte strings two digits a byte, in memory order.
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
 /// The value of one digit, in either case.
 pub fn digit(ascii: u8) -> Option<u8> {
     match ascii {
@@ -22,14 +20,33 @@ pub fn number(text: &[u8]) -> Option<u64> {
         .try_fold(0u64, |number, ascii| Some(number.checked_mul(16)? | u64::from(digit(*ascii)?)))
 }
 
+/// The digit of the low four bits.
+const fn nibble(bits: u8) -> u8 {
+    match bits & 0xf {
+        bits @ 0..10 => b'0' + bits,
+        bits => b'a' - 10 + bits,
+    }
+}
+
 /// The two digits of a byte.
-pub fn pair(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 0xf].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'))
+pub const fn pair(byte: u8) -> [u8; 2] {
+    [nibble(byte >> 4), nibble(byte)]
 }
 
 /// Appends a byte string.
-pub fn push_bytes(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>) {
-    out.extend(bytes.into_iter().flat_map(pair));
+pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    // Written in place: the compiler makes vectors of it.
+    let (digits, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut();
+    for (digits, byte) in digits.iter_mut().zip(bytes) {
+        *digits = pair(*byte);
+    }
+}
+
+/// A byte string as text.
+pub fn text(bytes: &[u8]) -> String {
+    bytes.iter().copied().flat_map(pair).map(char::from).collect()
 }
 
 /// Digits that make up whole bytes, still undecoded.
@@ -80,9 +97,17 @@ mod tests {
     #[test]
     fn bytes_go_both_ways() {
         let mut text = Vec::new();
-        push_bytes(&mut text, [0x00, 0x7f, 0x80, 0xff]);
-        assert_eq!(text, b"007f80ff");
+        text.push(b'T');
+        push_bytes(&mut text, &[0x00, 0x7f, 0x80, 0xff, 0x9a]);
+        assert_eq!(text, b"T007f80ff9a");
         assert_eq!(HexBytes::parse(b"007f80fF").unwrap().decode(), [0x00, 0x7f, 0x80, 0xff]);
+    }
+
+    #[test]
+    fn every_byte_has_its_digits() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(pair(byte).to_vec(), format!("{byte:02x}").into_bytes());
+        }
     }
 
     #[test]

@@ -133,16 +133,55 @@ impl Decoder {
 
 /// Appends a reply as a packet: escaped, run-length encoded, summed up.
 pub fn encode(data: &[u8], out: &mut Vec<u8>) {
+    // Memory has one byte in 64 to escape.
+    out.reserve(data.len() + data.len() / 16 + 4);
     out.push(b'$');
     let start = out.len();
     let mut rest = data;
-    while let Some(&byte) = rest.first() {
-        let run = rest.iter().take(LONGEST_RUN).take_while(|next| **next == byte).count();
-        rest = rest.get(push_run(byte, run, out)..).unwrap_or_default();
+    while !rest.is_empty() {
+        let (plain, after) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        rest = after;
+        if let Some(&byte) = rest.first() {
+            let run = rest.iter().take(LONGEST_RUN).take_while(|next| **next == byte).count();
+            rest = rest.get(push_run(byte, run, out)..).unwrap_or_default();
+        }
     }
     let sum = out.iter().skip(start).fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     out.push(b'#');
     out.extend(hex::pair(sum));
+}
+
+/// How many bytes at the start go out as they are: those before one to be escaped, or a run.
+fn plain(data: &[u8]) -> usize {
+    /// Bytes looked at in one go: the compiler makes vectors of it.
+    const BLOCK: usize = 32;
+    let mut at = 0;
+    while let Some(block) = data.get(at..at + BLOCK + SHORTEST_RUN - 1)
+        && !has_head(block)
+    {
+        at += BLOCK;
+    }
+    let rest = data.get(at..).unwrap_or_default();
+    let starts_run = |at| {
+        let run: Option<&[u8]> = rest.get(at..at + SHORTEST_RUN);
+        run.is_some_and(|run| run.iter().all(|byte| Some(byte) == run.first()))
+    };
+    let head = (0..).zip(rest).find(|(at, byte)| is_framing(**byte) || starts_run(*at));
+    at + head.map_or(rest.len(), |(at, _)| at)
+}
+
+/// Whether a byte to be escaped, or a run, begins anywhere but in the last bytes.
+fn has_head(block: &[u8]) -> bool {
+    let behind = |n| block.iter().skip(n);
+    let neighbours = block.iter().zip(behind(1)).zip(behind(2)).zip(behind(SHORTEST_RUN - 1));
+    neighbours.fold(false, |found, (((a, b), c), d)| {
+        found | is_framing(*a) | ((a == b) & (b == c) & (c == d))
+    })
+}
+
+fn is_framing(byte: u8) -> bool {
+    (byte == b'#') | (byte == b'$') | (byte == b'*') | (byte == ESCAPE)
 }
 
 /// Appends the head of a run of equal bytes and returns how many it took of them, at least one.
@@ -152,7 +191,7 @@ pub fn encode(data: &[u8], out: &mut Vec<u8>) {
 /// more, stands in. Escaped bytes stay single: clients differ in whether they expand or unescape
 /// first.
 fn push_run(byte: u8, run: usize, out: &mut Vec<u8>) -> usize {
-    if matches!(byte, b'#' | b'$' | b'*' | ESCAPE) {
+    if is_framing(byte) {
         out.extend([ESCAPE, byte ^ ESCAPE_MASK]);
         return 1;
     }

@@ -39,12 +39,12 @@ impl Reply {
             Self::Bytes(bytes) => Some(bytes),
             Self::Console(text) => {
                 let mut data = vec![b'O'];
-                hex::push_bytes(&mut data, text);
+                hex::push_bytes(&mut data, &text);
                 Some(data)
             }
             Self::Hex(bytes) => {
                 let mut data = Vec::with_capacity(2 * bytes.len());
-                hex::push_bytes(&mut data, bytes);
+                hex::push_bytes(&mut data, &bytes);
                 Some(data)
             }
             Self::Chunk { more, mut data } => {
@@ -132,7 +132,7 @@ impl Error {
             ErrorStyle::Text => format!("E.{self}").bytes().map(unframed).collect(),
             ErrorStyle::NumberAndText => {
                 let mut data = format!("{number};").into_bytes();
-                hex::push_bytes(&mut data, self.to_string().into_bytes());
+                hex::push_bytes(&mut data, self.to_string().as_bytes());
                 data
             }
         }

@@ -54,20 +54,27 @@ impl Stop {
         client: ClientFeatures,
         more: &str,
         registers: impl Iterator<Item = (Register, RegisterValue)>,
-    ) -> String {
+    ) -> Vec<u8> {
         match self.reason {
             StopReason::Exited(status) if client.multiprocess => {
-                return format!("W{status:02x};process:{PROCESS:x}");
+                return format!("W{status:02x};process:{PROCESS:x}").into_bytes();
             }
-            StopReason::Exited(status) => return format!("W{status:02x}"),
+            StopReason::Exited(status) => return format!("W{status:02x}").into_bytes(),
             _ => {}
         }
         let signal = self.reason.signal();
         let thread = thread_id::format(self.tid, client.multiprocess);
         let core = self.tid.index();
         let reason = self.reason.field(client);
-        let registers: String = registers.map(|(reg, value)| expedited(reg, value)).collect();
-        format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{more}{registers}")
+        let mut data =
+            format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{more}").into_bytes();
+        for (reg, value) in registers {
+            data.extend(hex::pair(reg.number()));
+            data.push(b':');
+            value.push_hex(reg, &mut data);
+            data.push(b';');
+        }
+        data
     }
 }
 
@@ -107,11 +114,6 @@ impl StopReason {
     }
 }
 
-fn expedited(reg: Register, value: RegisterValue) -> String {
-    let digits: String = value.to_bytes(reg).flat_map(hex::pair).map(char::from).collect();
-    format!("{:02x}:{digits};", reg.number())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,8 +134,12 @@ mod tests {
         no_resumed: true,
     };
 
+    fn text(data: Vec<u8>) -> String {
+        String::from_utf8(data).unwrap()
+    }
+
     fn reply(client: ClientFeatures, reason: StopReason) -> String {
-        Stop { tid: Tid::from_index(15), reason }.reply(client, "", iter::empty())
+        text(Stop { tid: Tid::from_index(15), reason }.reply(client, "", iter::empty()))
     }
 
     #[test]
@@ -177,7 +183,7 @@ mod tests {
         ];
 
         assert_eq!(
-            stop.reply(GDB, "", registers.into_iter()),
+            text(stop.reply(GDB, "", registers.into_iter())),
             "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;21:c5030000;"
         );
     }

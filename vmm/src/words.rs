@@ -30,15 +30,22 @@ impl Words {
     /// Takes all there is.
     pub fn take(&self) -> String {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changed.notify_all();
+        self.wake_those_who_wait(&queue);
         std::mem::take(&mut queue)
     }
 
     /// Has those who wait ask again whether they are to park.
     pub fn wake(&self) {
         // Locked, so that nobody is between having asked and waiting.
-        let _queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changed.notify_all();
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wake_those_who_wait(&queue);
+    }
+
+    /// Nobody does while there is room, and each notification is a system call.
+    fn wake_those_who_wait(&self, queue: &str) {
+        if queue.len() >= CAPACITY {
+            self.changed.notify_all();
+        }
     }
 }
 

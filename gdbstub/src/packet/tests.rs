@@ -142,3 +142,47 @@ fn a_run_ends_at_the_last_printable_count() {
 fn escaped_bytes_stay_single() {
     assert_eq!(encoded(b"}}}}"), "$}]}]}]}]#68");
 }
+
+/// Undoes [`encode`] as clients do.
+fn decoded(packet: &[u8]) -> Vec<u8> {
+    let (digits, body) = (&packet[packet.len() - 2..], &packet[1..packet.len() - 3]);
+    let sum = body.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    assert_eq!(digits, hex::pair(sum));
+    let mut data: Vec<u8> = Vec::new();
+    let mut bytes = body.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'}' => data.push(bytes.next().unwrap() ^ 0x20),
+            b'*' => {
+                let run = usize::from(bytes.next().unwrap() - 29);
+                data.extend(vec![*data.last().unwrap(); run]);
+            }
+            b'#' | b'$' => panic!("{} in a packet", char::from(*byte)),
+            byte => data.push(*byte),
+        }
+    }
+    data
+}
+
+#[test]
+fn whatever_the_data_it_comes_out_as_it_went_in() {
+    // Runs, what is escaped and what is not, at every place of a block and behind the last.
+    let mut noise = 1u32;
+    let mut next = || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise >> 16
+    };
+    for len in 0..600 {
+        let mut data: Vec<u8> = Vec::new();
+        while data.len() < len {
+            match next() % 8 {
+                0 => data.extend(vec![next() as u8; (next() % 120) as usize]),
+                1 => data.push(b"#$*}"[next() as usize % 4]),
+                _ => data.push(next() as u8),
+            }
+        }
+        let mut packet = Vec::new();
+        encode(&data, &mut packet);
+        assert_eq!(decoded(&packet), data);
+    }
+}

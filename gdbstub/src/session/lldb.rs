@@ -33,7 +33,7 @@ const TRIPLE: &str = "aarch64-unknown-none";
 /// How a machine or its one process is made. The address bits let LLDB strip pointer
 /// authentication codes, for which it must know how many there are in either half.
 pub fn describe(target: &dyn Target, what: Described) -> Reply {
-    let triple: String = TRIPLE.bytes().flat_map(hex::pair).map(char::from).collect();
+    let triple = hex::text(TRIPLE.as_bytes());
     let common = format!("triple:{triple};ptrsize:8;endian:little;");
     Reply::Text(match what {
         Described::Process => format!("pid:{PROCESS:x};{common}"),
@@ -109,9 +109,7 @@ impl Session {
         let registers: Vec<String> = Register::core()
             .filter_map(|reg| {
                 let value = target.read_register(tid, reg).ok()?;
-                let digits: String =
-                    value.to_bytes(reg).flat_map(hex::pair).map(char::from).collect();
-                Some(format!("\"{}\":\"{digits}\"", reg.number()))
+                Some(format!("\"{}\":\"{}\"", reg.number(), value.to_hex(reg)))
             })
             .collect();
         format!(

@@ -1,7 +1,7 @@
 //! `g`, `G`, `p`, `P` (RSP manual, Packets).
 
 use crate::aarch64::{Register, RegisterValue, Registers};
-use crate::hex::{self, HexBytes};
+use crate::hex::HexBytes;
 use crate::reply::{Error, Reply};
 use crate::session::{Session, threads};
 use crate::target::{Target, TargetError, Tid};
@@ -20,9 +20,7 @@ impl Session {
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
         let mut digits = Vec::with_capacity(2 * Registers::SIZE);
-        for reg in Register::all() {
-            digits.extend(read(target, tid, reg)?);
-        }
+        Register::all().try_for_each(|reg| read(target, tid, reg, &mut digits))?;
         Ok(Reply::Bytes(digits))
     }
 
@@ -47,7 +45,9 @@ impl Session {
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
         let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
-        Ok(Reply::Bytes(read(target, tid, reg)?))
+        let mut digits = Vec::new();
+        read(target, tid, reg, &mut digits)?;
+        Ok(Reply::Bytes(digits))
     }
 
     pub(super) fn write_register(
@@ -66,12 +66,18 @@ impl Session {
     }
 }
 
-/// The digits of one register. Those of one that the thread does not have now are `x` (RSP manual,
-/// Packets, "g").
-fn read(target: &mut dyn Target, tid: Tid, reg: Register) -> Result<Vec<u8>, TargetError> {
+/// Appends the digits of one register. Those of one that the thread does not have now are `x` (RSP
+/// manual, Packets, "g").
+fn read(
+    target: &mut dyn Target,
+    tid: Tid,
+    reg: Register,
+    digits: &mut Vec<u8>,
+) -> Result<(), TargetError> {
     match target.read_register(tid, reg) {
-        Ok(value) => Ok(value.to_bytes(reg).flat_map(hex::pair).collect()),
-        Err(TargetError::Unavailable) => Ok(vec![b'x'; 2 * reg.size()]),
-        Err(error) => Err(error),
+        Ok(value) => value.push_hex(reg, digits),
+        Err(TargetError::Unavailable) => digits.resize(digits.len() + 2 * reg.size(), b'x'),
+        Err(error) => return Err(error),
     }
+    Ok(())
 }

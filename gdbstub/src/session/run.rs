@@ -82,12 +82,12 @@ impl Session {
     /// Registers the target will not give are left out; the client asks for them by itself.
     pub(super) fn stop_reply(&self, target: &mut dyn Target, stop: Stop) -> Reply {
         if matches!(stop.reason, StopReason::Exited(_)) {
-            return Reply::Text(stop.reply(self.client, "", iter::empty()));
+            return Reply::Bytes(stop.reply(self.client, "", iter::empty()));
         }
         let more = self.lldb_fields(target, stop);
         let registers = Register::core()
             .filter_map(|reg| target.read_register(stop.tid, reg).ok().map(|value| (reg, value)));
-        Reply::Text(stop.reply(self.client, &more, registers))
+        Reply::Bytes(stop.reply(self.client, &more, registers))
     }
 
     /// The packet has a reply of its own; the stop it asks for has another, later.

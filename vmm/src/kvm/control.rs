@@ -1,11 +1,13 @@
 //! vCPU threads, and how they are stopped and started. Each thread owns KVM_RUN of its vCPU; while
 //! it is parked, anybody may lock the vCPU and use its registers directly, with no hop to the thread.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::thread::{self, JoinHandle};
+mod thread;
 
-use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{Builder, JoinHandle};
+
+use nix::sys::pthread::{Pthread, pthread_kill};
+use nix::sys::signal::Signal;
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::signal::register_signal_handler;
 
@@ -13,6 +15,8 @@ use super::error::Error;
 use super::vcpu::{Exit, Kick, SystemEvent, Vcpu};
 use crate::arch::watchpoint::Watchpoint;
 use crate::words::Words;
+
+pub use thread::Peers;
 
 /// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for.
 const KICK_SIGNAL: Signal = Signal::SIGUSR1;
@@ -127,6 +131,8 @@ struct State {
     postponed: Option<Order>,
     stop: Option<VcpuStop>,
     is_running: bool,
+    /// Somebody waits until it is parked.
+    is_awaited: bool,
     /// The thread is to end as soon as it is parked.
     is_over: bool,
     thread: Option<Pthread>,
@@ -161,9 +167,9 @@ impl Control {
         let mut control = Self::of(slots, stops);
         for index in 0..control.len() {
             let (shared, stops, runner) = (control.shared.clone(), stops.clone(), runner.clone());
-            let thread = thread::Builder::new()
+            let thread = Builder::new()
                 .name(format!("vcpu{index}"))
-                .spawn(move || serve(&shared, index, &stops, runner.as_ref()))
+                .spawn(move || thread::serve(&shared, index, &stops, runner.as_ref()))
                 .map_err(Error::Thread)?;
             control.threads.push(thread);
         }
@@ -218,7 +224,7 @@ impl Control {
 
     /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN returns.
     pub fn park(&self) {
-        order_parking(&self.shared);
+        order_parking(&self.shared, self.shared.slots.iter());
         self.shared.slots.iter().for_each(Slot::wait_until_parked);
     }
 
@@ -274,8 +280,11 @@ impl Slot {
     }
 
     fn wait_until_parked(&self) {
-        let state = lock(&self.state);
-        drop(self.changed.wait_while(state, |state| state.is_running));
+        let is_running = |state: &mut State| {
+            state.is_awaited = state.is_running;
+            state.is_running
+        };
+        drop(self.changed.wait_while(lock(&self.state), is_running));
     }
 }
 
@@ -285,115 +294,24 @@ impl State {
         self.is_running = true;
         changed.notify_all();
     }
+
+    /// The vCPU may be used by others from here on, until it is given an order.
+    fn park(&mut self, changed: &Condvar) {
+        self.is_running = false;
+        // A notification is a system call.
+        if self.is_awaited {
+            changed.notify_all();
+        }
+    }
 }
 
-/// Tells every vCPU to park, without waiting for it.
-fn order_parking(shared: &Shared) {
-    for slot in &shared.slots {
+/// Tells vCPUs to park, without waiting for it.
+fn order_parking<'a>(shared: &Shared, slots: impl Iterator<Item = &'a Slot>) {
+    for slot in slots {
         let mut state = lock(&slot.state);
         state.order = None;
         state.postponed = None;
         slot.kick(&state);
     }
     shared.words.wake();
-}
-
-/// The other vCPUs, as seen from the thread of one.
-pub struct Peers<'a> {
-    shared: &'a Shared,
-    own: &'a Slot,
-    stops: &'a EventFd,
-}
-
-/// While this lives, one vCPU runs and all others are parked.
-pub struct Alone<'a>(&'a Peers<'a>);
-
-impl Peers<'_> {
-    /// Whether this vCPU has been asked to leave the guest.
-    pub fn is_kicked(&self) -> bool {
-        self.own.kick.is_raised()
-    }
-
-    /// Says something to the debugger. False if this vCPU was asked to park before there was room:
-    /// nothing has been said.
-    pub fn say(&self, text: &str) -> bool {
-        let is_said = self.shared.words.push(text, || self.is_kicked());
-        // Never full: see `serve`.
-        let _ = self.stops.write(1);
-        is_said
-    }
-
-    fn others(&self) -> impl Iterator<Item = &Slot> {
-        self.shared.slots.iter().filter(|slot| !std::ptr::eq(*slot, self.own))
-    }
-
-    /// Parks the others and waits until they are. They go on with what they were ordered when the
-    /// result is dropped. `None` if this vCPU itself is to park: the caller returns as kicked, and
-    /// comes back with the same order if that was for another vCPU's sake.
-    pub fn alone(&self) -> Option<Alone<'_>> {
-        let turn = lock(&self.shared.turn);
-        // Another one that goes on alone has kicked this one, under the same lock.
-        if self.is_kicked() {
-            return None;
-        }
-        for other in self.others() {
-            let mut state = lock(&other.state);
-            state.postponed = state.order.take();
-            other.kick(&state);
-        }
-        drop(turn);
-        self.shared.words.wake();
-        self.others().for_each(Slot::wait_until_parked);
-        Some(Alone(self))
-    }
-}
-
-impl Drop for Alone<'_> {
-    fn drop(&mut self) {
-        // The first that goes on must not be alone before all have their orders again.
-        let _turn = lock(&self.0.shared.turn);
-        for other in self.0.others() {
-            lock(&other.vcpu).forget_registers();
-            let mut state = lock(&other.state);
-            if let Some(order) = state.postponed.take() {
-                state.give(order, &other.changed);
-            }
-        }
-    }
-}
-
-/// Body of a vCPU's thread.
-fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn Runner) {
-    let Some(slot) = shared.slots.get(index) else { return };
-    let peers = Peers { shared, own: slot, stops };
-    // Every other signal is for the main thread.
-    let mut others = SigSet::all();
-    others.remove(KICK_SIGNAL);
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&others), None);
-    lock(&slot.state).thread = Some(pthread_self());
-    loop {
-        let mut state = lock(&slot.state);
-        let order = loop {
-            if let Some(order) = state.order {
-                break order;
-            }
-            state.is_running = false;
-            slot.changed.notify_all();
-            if state.is_over {
-                return;
-            }
-            state = slot.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
-        slot.kick.clear();
-        drop(state);
-
-        let stop = runner.run(&mut lock(&slot.vcpu), &peers, order);
-
-        if let Some(stop) = stop {
-            lock(&slot.state).stop = Some(stop);
-            order_parking(shared);
-            // Never full: one count per stop, each read by the main thread.
-            let _ = stops.write(1);
-        }
-    }
 }

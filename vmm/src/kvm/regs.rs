@@ -104,6 +104,9 @@ pub fn slot(id: u64) -> Option<Slot> {
     })
 }
 
+/// Where KVM's `mp_state` is kept, which is as good as a register.
+pub const POWER_STATE: Slot = Slot::other(11);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -256,8 +256,12 @@ impl Vcpu {
 
     /// Whether PSCI has the vCPU turned off.
     pub fn is_off(&self) -> Result<bool, Error> {
-        let state = self.fd.get_mp_state().map_err(doing("read the power state"))?;
-        Ok(state.mp_state == KVM_MP_STATE_STOPPED)
+        let ask = || {
+            let state = self.fd.get_mp_state().map_err(doing("read the power state"))?;
+            Ok(state.mp_state.into())
+        };
+        let state = self.known_or(Some(regs::POWER_STATE), ask)?;
+        Ok(state == KVM_MP_STATE_STOPPED.into())
     }
 }
 

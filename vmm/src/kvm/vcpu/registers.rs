@@ -40,7 +40,7 @@ impl Vcpu {
         Ok(())
     }
 
-    fn known_or(
+    pub(super) fn known_or(
         &self,
         slot: Option<Slot>,
         ask: impl FnOnce() -> Result<u128, Error>,
