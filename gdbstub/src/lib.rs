@@ -20,7 +20,7 @@
 pub mod aarch64;
 pub mod agent;
 mod command;
-mod hex;
+pub mod hex;
 mod json;
 pub mod packet;
 pub mod protocol;

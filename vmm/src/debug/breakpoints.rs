@@ -58,6 +58,8 @@ struct Breakpoint {
 #[derive(Default, Debug)]
 pub struct Breakpoints {
     by_va: BTreeMap<u64, Breakpoint>,
+    /// Those in [`Place::Register`]: asked for at each step, and few.
+    in_registers: Vec<u64>,
     /// IPA to what stands there.
     planted: BTreeMap<u64, Planted>,
 }
@@ -99,9 +101,8 @@ impl Breakpoints {
     }
 
     /// Virtual addresses that a debug register must hold.
-    pub fn in_registers(&self) -> impl Iterator<Item = u64> {
-        let stands_in = |breakpoint: &Breakpoint| breakpoint.place == Place::Register;
-        self.by_va.iter().filter(move |(_, point)| stands_in(point)).map(|(va, _)| *va)
+    pub fn in_registers(&self) -> &[u64] {
+        &self.in_registers
     }
 
     /// Sets a breakpoint at `va`, which leads to `ipa` if anywhere; else in one of the `free` debug
@@ -123,6 +124,9 @@ impl Breakpoints {
         let register = (free > 0).then_some(Place::Register);
         let Some(place) = planted.or(register) else { return false };
         self.by_va.insert(va, Breakpoint { space, place });
+        if place == Place::Register {
+            self.in_registers.push(va);
+        }
         true
     }
 
@@ -131,6 +135,7 @@ impl Breakpoints {
         if let Some(Breakpoint { place: Place::Memory(ipa), .. }) = self.by_va.remove(&va) {
             self.release(ipa, text);
         }
+        self.in_registers.retain(|other| *other != va);
     }
 
     /// Removes all of them.
@@ -139,6 +144,7 @@ impl Breakpoints {
             restore(ipa, planted.original, text);
         }
         self.by_va.clear();
+        self.in_registers.clear();
     }
 
     /// Follows what the guest has done to its mappings and its text since the last time: moves
@@ -199,6 +205,8 @@ impl Breakpoints {
                 breakpoint.place = Place::Register;
             }
         }
+        let in_registers = by_va.iter().filter(|(_, point)| point.place == Place::Register);
+        self.in_registers = in_registers.map(|(va, _)| *va).collect();
         self.by_va = by_va;
         for ipa in overwritten {
             if !has_brk(ipa, text) {

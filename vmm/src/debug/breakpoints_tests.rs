@@ -162,12 +162,12 @@ fn what_leads_nowhere_takes_a_register_until_it_leads_to_memory() {
 
     assert!(points.insert(8, SPACE, None, 1, &ram));
     assert!(!points.insert(12, SPACE, None, 0, &ram));
-    assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
+    assert_eq!(points.in_registers(), [8]);
 
     follow(&mut points, 0, Resolution::Unmapped, &ram);
-    assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
+    assert_eq!(points.in_registers(), [8]);
     follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
-    assert_eq!(points.in_registers().count(), 0);
+    assert!(points.in_registers().is_empty());
     assert_eq!(ram.at(0x1008), BRK);
 }
 
@@ -185,10 +185,10 @@ fn a_breakpoint_moves_with_its_mapping_and_leaves_nothing_behind() {
     // Unmapped, with no register to be had, then with one, then mapped again.
     follow(&mut points, 0, Resolution::Unmapped, &ram);
     assert_eq!(ram.at(0x1010), NOP);
-    assert_eq!(points.in_registers().count(), 0);
+    assert!(points.in_registers().is_empty());
     assert!(points.contains(8));
     follow(&mut points, 1, Resolution::Unmapped, &ram);
-    assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
+    assert_eq!(points.in_registers(), [8]);
     follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
     assert_eq!(ram.at(0x1008), BRK);
 }
@@ -223,12 +223,12 @@ fn a_page_put_to_another_use_is_left_alone() {
     assert!(ram.write(0x1008, b"data"));
     follow(&mut points, 1, Resolution::OtherSpace, &ram);
     assert_eq!(ram.at(0x1008), *b"data");
-    assert_eq!(points.in_registers().count(), 0);
+    assert!(points.in_registers().is_empty());
     assert!(points.contains(8) && !points.belongs(8, SPACE));
 
     // Back, and not mapped; then mapped.
     follow(&mut points, 1, Resolution::Unmapped, &ram);
-    assert_eq!(points.in_registers().collect::<Vec<_>>(), [8]);
+    assert_eq!(points.in_registers(), [8]);
     follow(&mut points, 0, Resolution::At(0x1010, SPACE), &ram);
     assert!(points.belongs(8, SPACE) && !points.belongs(8, AddressSpace(None)));
     points.remove(8, &ram);

@@ -28,7 +28,12 @@ pub struct Points {
 }
 
 /// By the breakpoints' addresses.
-type Agents = BTreeMap<u64, Arc<Agent>>;
+#[derive(Default)]
+struct Agents {
+    by_addr: BTreeMap<u64, Arc<Agent>>,
+    /// Instructions of all of them.
+    len: usize,
+}
 
 /// Most instructions that all of them have together. Clients' are a few dozen each.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
@@ -58,11 +63,23 @@ impl Except {
     }
 }
 
-fn set_agent(agents: &mut Agents, addr: u64, agent: Agent) {
-    if agent.is_empty() {
-        agents.remove(&addr);
-    } else {
-        agents.insert(addr, Arc::new(agent));
+impl Agents {
+    fn get(&self, addr: u64) -> Option<Arc<Agent>> {
+        self.by_addr.get(&addr).cloned()
+    }
+
+    fn set(&mut self, addr: u64, agent: Agent) {
+        self.remove(addr);
+        if !agent.is_empty() {
+            self.len += agent.len();
+            self.by_addr.insert(addr, Arc::new(agent));
+        }
+    }
+
+    fn remove(&mut self, addr: u64) {
+        if let Some(agent) = self.by_addr.remove(&addr) {
+            self.len -= agent.len();
+        }
     }
 }
 
@@ -74,15 +91,15 @@ impl Points {
             software: Breakpoints::default(),
             hardware: Vec::new(),
             watchpoints: Vec::new(),
-            software_agents: Agents::new(),
-            hardware_agents: Agents::new(),
+            software_agents: Agents::default(),
+            hardware_agents: Agents::default(),
         }
     }
 
     /// What KVM has to trap for all this.
     pub fn traps(&self, except: &Except) -> Traps {
         let mut arch = kvm_guest_debug_arch::default();
-        let breakpoints = self.hardware.iter().copied().chain(self.software.in_registers());
+        let breakpoints = self.hardware.iter().chain(self.software.in_registers()).copied();
         let wanted = breakpoints.filter(|addr| Some(*addr) != except.breakpoint);
         let pairs = arch.dbg_bvr.iter_mut().zip(&mut arch.dbg_bcr);
         for ((value, control), addr) in pairs.zip(wanted) {
@@ -101,7 +118,7 @@ impl Points {
 
     /// Breakpoint registers not in use.
     fn free_breakpoints(&self) -> usize {
-        let used = self.hardware.len() + self.software.in_registers().count();
+        let used = self.hardware.len() + self.software.in_registers().len();
         self.support.breakpoints.saturating_sub(used)
     }
 
@@ -112,7 +129,7 @@ impl Points {
 
     /// Whether a debug register stands in for a software breakpoint at `pc`.
     pub fn is_stand_in(&self, pc: u64) -> bool {
-        self.software.in_registers().any(|va| va == pc)
+        self.software.in_registers().contains(&pc)
     }
 
     /// The watchpoint that an exception with this FAR belongs to.
@@ -125,15 +142,14 @@ impl Points {
 
     /// What is to be done at each of the breakpoints at `pc`; `None`: to report it.
     pub fn agents_at(&self, pc: u64) -> Vec<Option<Arc<Agent>>> {
-        let software = self.software.contains(pc).then(|| self.software_agents.get(&pc).cloned());
-        let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(&pc).cloned());
+        let software = self.software.contains(pc).then(|| self.software_agents.get(pc));
+        let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(pc));
         software.into_iter().chain(hardware).collect()
     }
 
     /// Whether there is room for one more agent.
     pub fn check_room(&self, agent: &Agent) -> Result<(), TargetError> {
-        let agents = self.software_agents.values().chain(self.hardware_agents.values());
-        let have: usize = agents.map(|agent| agent.len()).sum();
+        let have = self.software_agents.len + self.hardware_agents.len;
         if agent.is_empty() || have + agent.len() <= MOST_INSTRUCTIONS {
             return Ok(());
         }
@@ -144,13 +160,13 @@ impl Points {
 
     /// Says what is to be done at the software breakpoint at `va`, instead of what it was before.
     pub fn set_software_agent(&mut self, va: u64, agent: Agent) {
-        set_agent(&mut self.software_agents, va, agent);
+        self.software_agents.set(va, agent);
     }
 
     /// Takes a software breakpoint away.
     pub fn remove_software(&mut self, va: u64, memory: &Memory) {
         self.software.remove(va, memory);
-        self.software_agents.remove(&va);
+        self.software_agents.remove(va);
     }
 
     /// Sets a software breakpoint at `va`, which leads to `ipa` if anywhere.
@@ -192,12 +208,12 @@ impl Points {
 
     /// Says what is to be done at the hardware breakpoint at `addr`, instead of what it was before.
     pub fn set_hardware_agent(&mut self, addr: u64, agent: Agent) {
-        set_agent(&mut self.hardware_agents, addr, agent);
+        self.hardware_agents.set(addr, agent);
     }
 
     /// Takes a breakpoint out of its debug register.
     pub fn remove_hardware(&mut self, addr: u64) {
-        self.hardware_agents.remove(&addr);
+        self.hardware_agents.remove(addr);
         self.hardware.retain(|point| *point != addr);
     }
 
@@ -237,8 +253,8 @@ impl Points {
         self.software.clear(memory);
         self.hardware.clear();
         self.watchpoints.clear();
-        self.software_agents.clear();
-        self.hardware_agents.clear();
+        self.software_agents = Agents::default();
+        self.hardware_agents = Agents::default();
     }
 }
 
