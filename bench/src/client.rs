@@ -94,7 +94,7 @@ impl Debugger {
 
     /// Sends a packet whose reply is text.
     pub fn text(&mut self, payload: &str) -> String {
-        expand(&String::from_utf8(self.ask(payload)).expect("text"))
+        String::from_utf8(decode(&self.ask(payload))).expect("text")
     }
 
     /// Sends a packet whose reply must be OK.
@@ -154,18 +154,20 @@ impl Debugger {
     }
 }
 
-/// Expands run lengths (RSP manual, Overview).
-fn expand(payload: &str) -> String {
-    let mut text = String::new();
-    let mut chars = payload.chars();
-    while let Some(char) = chars.next() {
-        if char == '*' {
-            let count = chars.next().expect("a run length") as usize - 29;
-            let last = text.chars().last().expect("something to repeat");
-            text.extend(std::iter::repeat_n(last, count));
-        } else {
-            text.push(char);
+/// A reply's data: run lengths expanded, escapes undone (RSP manual, Overview).
+pub fn decode(payload: &[u8]) -> Vec<u8> {
+    let mut data = Vec::with_capacity(payload.len());
+    let mut bytes = payload.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'*' => {
+                let count = bytes.next().expect("a run length") - 29;
+                let last = *data.last().expect("something to repeat");
+                data.extend(std::iter::repeat_n(last, count.into()));
+            }
+            b'}' => data.push(bytes.next().expect("an escaped byte") ^ 0x20),
+            byte => data.push(*byte),
         }
     }
-    text
+    data
 }

@@ -10,10 +10,15 @@ pub const RUNS: usize = 5;
 pub struct Series(Vec<f64>);
 
 impl Series {
-    /// Measures once for warm caches, then as often as it counts.
-    pub fn measure(mut run: impl FnMut() -> f64) -> Self {
+    /// Measures once for warm caches, then [`RUNS`] times.
+    pub fn measure(run: impl FnMut() -> f64) -> Self {
+        Self::measure_times(RUNS, run)
+    }
+
+    /// Measures once for warm caches, then as often as this.
+    pub fn measure_times(runs: usize, mut run: impl FnMut() -> f64) -> Self {
         run();
-        Self::of((0..RUNS).map(|_| run()).collect())
+        Self::of((0..runs).map(|_| run()).collect())
     }
 
     /// Of what was measured already; at least one figure.

@@ -29,31 +29,31 @@ pub fn each(count: u32, run: impl FnOnce()) -> f64 {
 
 /// From `vCont;s` to its stop reply, which has all general registers in minivmm's case and none in
 /// QEMU's.
-pub fn step(stage: &Stage) -> Row {
-    compare(stage, "us", Must::AtMost(420.0), |vmm| {
+pub fn step(stage: &Stage) -> Vec<Row> {
+    vec![compare(stage, "us", Must::AtMost(420.0), |vmm| {
         let mut debugger = in_rounds(stage, vmm, 0);
         Series::measure(|| each(STEPS, || (0..STEPS).for_each(|_| debugger.step())))
-    })
+    })]
 }
 
 /// `g`, the guest standing where it stood at the last one.
-pub fn registers(stage: &Stage) -> Row {
-    compare(stage, "us", Must::AtMost(200.0), |vmm| {
+pub fn registers(stage: &Stage) -> Vec<Row> {
+    vec![compare(stage, "us", Must::AtMost(200.0), |vmm| {
         let mut debugger = in_rounds(stage, vmm, 0);
         Series::measure(|| each(ASKS, || (0..ASKS).for_each(|_| get_registers(&mut debugger))))
-    })
+    })]
 }
 
 /// `vCont;s`, then `g`.
-pub fn step_and_registers(stage: &Stage) -> Row {
-    compare(stage, "us", Must::Nothing, |vmm| {
+pub fn step_and_registers(stage: &Stage) -> Vec<Row> {
+    vec![compare(stage, "us", Must::Nothing, |vmm| {
         let mut debugger = in_rounds(stage, vmm, 0);
         let mut step = || {
             debugger.step();
             get_registers(&mut debugger);
         };
         Series::measure(|| each(STEPS, || (0..STEPS).for_each(|_| step())))
-    })
+    })]
 }
 
 fn get_registers(debugger: &mut Debugger) {
@@ -62,11 +62,11 @@ fn get_registers(debugger: &mut Debugger) {
 }
 
 /// A packet that asks for nothing but the current thread's name.
-pub fn round_trip(stage: &Stage) -> Row {
-    compare(stage, "us", Must::Nothing, |vmm| {
+pub fn round_trip(stage: &Stage) -> Vec<Row> {
+    vec![compare(stage, "us", Must::Nothing, |vmm| {
         let mut debugger = in_rounds(stage, vmm, 0);
         Series::measure(|| bare(&mut debugger))
-    })
+    })]
 }
 
 /// Microseconds for a packet that has nothing done.
@@ -79,10 +79,10 @@ pub fn bare(debugger: &mut Debugger) -> f64 {
 }
 
 /// An instruction of a loop, within one packet. QEMU has no `vCont;r`: there it is a `vCont;s` each.
-pub fn range(stage: &Stage) -> Row {
+pub fn range(stage: &Stage) -> Vec<Row> {
     const INSTRUCTIONS: u32 = 2001;
     let [start, end] = ["counted", "counted_end"].map(|label| stage.symbol(GUEST, label));
-    compare(stage, "us", Must::AtMost(60.0), |vmm| {
+    vec![compare(stage, "us", Must::AtMost(60.0), |vmm| {
         let mut debugger = in_rounds(stage, vmm, 0);
         Series::measure(|| {
             debugger.set_register(PC, start);
@@ -96,5 +96,5 @@ pub fn range(stage: &Stage) -> Row {
                 }
             }
         })
-    })
+    })]
 }
