@@ -86,7 +86,7 @@ impl Scale {
         let min = values.clone().fold(f64::INFINITY, f64::min);
         let max = values.fold(0.0, f64::max);
         let below = |value: f64| round_figures(value).take_while(|figure| *figure <= value).last();
-        let above = |value: f64| round_figures(value).find(|figure| *figure >= value);
+        let above = |value: f64| round_figures(value).find(|figure| *figure > value);
         Self { min: below(min).expect("one below"), max: above(max).expect("one above") }
     }
 
@@ -112,4 +112,24 @@ impl Scale {
 fn round_figures(value: f64) -> impl Iterator<Item = f64> + use<> {
     let first = value.log10().floor() as i32;
     (first..).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_end_at_round_figures_and_have_ticks_between() {
+        let scale = Scale::of([130.0, 900.0].into_iter());
+
+        assert_eq!(scale.ticks().map(figure).collect::<Vec<_>>(), ["100", "200", "500", "1000"]);
+        assert!(scale.at(100.0).abs() < 1e-9 && (scale.at(1000.0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_cost_that_does_not_grow_has_a_scale_too() {
+        let scale = Scale::of([10.0, 10.0].into_iter());
+
+        assert!(scale.min < scale.max);
+    }
 }

@@ -138,3 +138,46 @@ pub fn head(qemu: Option<&str>) -> String {
          |---|---|---|---|---|---|"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(must: Must) -> Row {
+        let [qemu, minivmm] = [[30.0, 10.0, 20.0], [6.0, 4.0, 5.0]];
+        let series = |figures: [f64; 3]| Some(Series::of(figures.into()));
+        Row { unit: "us", qemu: series(qemu), minivmm: series(minivmm), must }
+    }
+
+    #[test]
+    fn a_line_has_medians_their_ratio_and_a_verdict() {
+        assert_eq!(
+            row(Must::AtMost(5.0)).line("work"),
+            "| work, us | 20.0 (10.0..30.0) | 5.00 (4.00..6.00) | 0.250 | at most 5.00 | yes |"
+        );
+        assert!(row(Must::AtMost(4.9)).line("").ends_with("| at most 4.90 | no |"));
+        assert!(row(Must::Ratio(0.25)).line("").ends_with("| at most 0.250 of QEMU's | yes |"));
+        assert!(row(Must::Ratio(0.24)).line("").ends_with("| no |"));
+        assert!(row(Must::Nothing).line("").ends_with("| - | - |"));
+        assert!(row(Must::BeNothing).line("").ends_with("| 0 | no |"));
+    }
+
+    #[test]
+    fn without_qemu_there_is_no_ratio() {
+        let row = Row { qemu: None, ..row(Must::Ratio(1.0)) };
+
+        assert_eq!(
+            row.line("work"),
+            "| work, us | - | 5.00 (4.00..6.00) | - | at most 1.00 of QEMU's | - |"
+        );
+    }
+
+    #[test]
+    fn what_warms_up_is_no_figure() {
+        let mut figures = [1000.0, 1.0, 2.0, 3.0, 4.0, 5.0].into_iter();
+
+        let series = Series::measure(|| figures.next().unwrap());
+
+        assert_eq!(series.to_string(), "3.00 (1.00..5.00)");
+    }
+}
