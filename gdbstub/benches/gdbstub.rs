@@ -46,6 +46,12 @@ mod packets {
     }
 
     #[divan::bench]
+    fn encode_plain(bencher: Bencher) {
+        let plain: Vec<u8> = (0..SIZE).map(|n| (n % 26) as u8 + b'a').collect();
+        encode(bencher, &plain);
+    }
+
+    #[divan::bench]
     fn encode_zeros(bencher: Bencher) {
         encode(bencher, &[0; SIZE]);
     }

@@ -147,37 +147,43 @@ pub fn encode(data: &[u8], out: &mut Vec<u8>) {
             rest = rest.get(push_run(byte, run, out)..).unwrap_or_default();
         }
     }
-    let sum = out.iter().skip(start).fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    let sent = out.get(start..).unwrap_or_default();
+    let sum = sent.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     out.push(b'#');
     out.extend(hex::pair(sum));
 }
 
 /// How many bytes at the start go out as they are: those before one to be escaped, or a run.
 fn plain(data: &[u8]) -> usize {
-    /// Bytes looked at in one go: the compiler makes vectors of it.
-    const BLOCK: usize = 32;
-    let mut at = 0;
-    while let Some(block) = data.get(at..at + BLOCK + SHORTEST_RUN - 1)
-        && !has_head(block)
-    {
-        at += BLOCK;
+    let mut rest = data;
+    while let Some(block) = rest.first_chunk() {
+        if let Some(head) = first_head(block) {
+            return data.len() - rest.len() + head;
+        }
+        rest = rest.get(BLOCK..).unwrap_or_default();
     }
-    let rest = data.get(at..).unwrap_or_default();
     let starts_run = |at| {
         let run: Option<&[u8]> = rest.get(at..at + SHORTEST_RUN);
         run.is_some_and(|run| run.iter().all(|byte| Some(byte) == run.first()))
     };
     let head = (0..).zip(rest).find(|(at, byte)| is_framing(**byte) || starts_run(*at));
-    at + head.map_or(rest.len(), |(at, _)| at)
+    data.len() - rest.len() + head.map_or(rest.len(), |(at, _)| at)
 }
 
-/// Whether a byte to be escaped, or a run, begins anywhere but in the last bytes.
-fn has_head(block: &[u8]) -> bool {
-    let behind = |n| block.iter().skip(n);
-    let neighbours = block.iter().zip(behind(1)).zip(behind(2)).zip(behind(SHORTEST_RUN - 1));
-    neighbours.fold(false, |found, (((a, b), c), d)| {
-        found | is_framing(*a) | ((a == b) & (b == c) & (c == d))
-    })
+/// Bytes looked at in one go: the compiler makes vectors of it.
+const BLOCK: usize = 32;
+
+/// Where in the first [`BLOCK`] bytes one to be escaped, or a run, begins.
+fn first_head(block: &[u8; BLOCK + SHORTEST_RUN - 1]) -> Option<usize> {
+    if block.array_windows().fold(0, |found, window| found | is_head(window)) == 0 {
+        return None;
+    }
+    block.array_windows().position(|window| is_head(window) != 0)
+}
+
+#[inline]
+fn is_head([a, b, c, d]: &[u8; SHORTEST_RUN]) -> u8 {
+    u8::from(is_framing(*a)) | u8::from(a == b) & u8::from(b == c) & u8::from(c == d)
 }
 
 fn is_framing(byte: u8) -> bool {
