@@ -31,14 +31,14 @@ fn rows(stage: &Stage, name: &str) -> Vec<Row> {
     let guest = |len| Guest::flat(stage.guest(name, 0, &[("count", LINE + len)]));
     let (mut exit_counts, mut exponents) = (Vec::new(), Vec::new());
     let time = compare(stage, "us", Must::Ratio(1.0), |vmm| {
-        let fewer = run(stage, vmm, &guest(FEWER), FEWER);
-        let guest = guest(LEN);
+        let all = guest(LEN);
         let mut exits = None;
         let series = Series::measure(|| {
-            let run = || run(stage, vmm, &guest, LEN) / LEN as f64;
+            let run = || run(stage, vmm, &all, LEN) / LEN as f64;
             // Counted while it warms up, for counting takes time.
             if exits.is_none() { exits.insert(exits::count(run)).1 } else { run() }
         });
+        let fewer = run(stage, vmm, &guest(FEWER), FEWER);
         let points = [(FEWER as f64, fewer), (LEN as f64, series.median() * LEN as f64)];
         exponents.push(Series::of(vec![exponent(&points)]));
         let count = exits.and_then(|(count, _)| count);
