@@ -47,14 +47,15 @@ pub fn show(stage: &Stage, folder: &Path, names: &[String]) {
             continue;
         }
         eprintln!("bench: growth of {name}");
-        let plot = plot(stage);
-        for (line, points) in &plot.lines {
+        let mut plot = plot(stage);
+        for (line, points) in &mut plot.lines {
             // The part that counts: for small inputs, cost is what everything costs.
             let exponent = exponent(&points[points.len() / 2..]);
             let met = if exponent <= LINEAR { "yes" } else { "no" };
             let [from, to] = [points[0], points[points.len() - 1]]
                 .map(|(x, y)| format!("{} at {}", figure(y), figure(x)));
             println!("| {line}, {} | {} | {from} | {to} | {exponent:.2} | {met} |", plot.y, plot.x);
+            *line = format!("{line} (power {exponent:.2})");
         }
         let file = folder.join(format!("growth-{name}.svg"));
         fs::write(&file, plot.svg()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

@@ -24,7 +24,11 @@ impl Plot {
     /// The file's text.
     pub fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
-        let x = Scale::of(points().map(|point| point.0));
+        // Along the x axis, what was measured stands.
+        let mut inputs: Vec<_> = points().map(|point| point.0).collect();
+        inputs.sort_by(f64::total_cmp);
+        inputs.dedup();
+        let x = Scale { min: inputs[0] / 1.2, max: inputs[inputs.len() - 1] * 1.2 };
         let y = Scale::of(points().map(|point| point.1));
         let [left, top, width, height] = PAPER;
         let at = |point: &(f64, f64)| {
@@ -35,16 +39,17 @@ impl Plot {
              <rect width=\"760\" height=\"380\" fill=\"white\"/>\n",
         );
         let (right, bottom) = (left + width, top + height);
-        for tick in x.ticks() {
+        for tick in inputs {
             let (px, _) = at(&(tick, y.min));
             line(&mut svg, "stroke=\"#ddd\"", &[(px, top), (px, bottom)]);
-            text(&mut svg, (px, bottom + 18.0), "middle", &figure(tick));
+            text(&mut svg, (px, bottom + 18.0), "middle", &tick.to_string());
         }
         for tick in y.ticks() {
             let (_, py) = at(&(x.min, tick));
             line(&mut svg, "stroke=\"#ddd\"", &[(left, py), (right, py)]);
             text(&mut svg, (left - 8.0, py + 4.0), "end", &figure(tick));
         }
+        line(&mut svg, "stroke=\"black\"", &[(left, top), (left, bottom), (right, bottom)]);
         text(&mut svg, (left, 22.0), "start", &format!("{}: {}", self.title, self.y));
         text(&mut svg, (f64::midpoint(left, right), bottom + 42.0), "middle", self.x);
         for (n, (name, points)) in self.lines.iter().enumerate() {

@@ -266,8 +266,8 @@ fn the_benchmark_shows_both_and_a_step_has_not_become_slow() {
     let [qemu, minivmm] = [1, 2].map(|column| figures(step[column]));
     assert!(qemu.len() == 3 && minivmm.len() == 3, "{table}");
     assert!((2000.0..6000.0).contains(&qemu[0]), "{table}");
-    // Twice what it was when this was written: the clock counts instructions, so that it is no matter of chance.
-    assert!(minivmm[0] < 1000.0, "{table}");
+    // What it must be, and twice what it was when this was written: the clock counts instructions, so that it is no matter of chance.
+    assert!(minivmm[0] <= 420.0 && step[5].starts_with("yes"), "{table}");
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub fn idle(stage: &Stage) -> Vec<Row> {
         }
         sleep(SETTLING);
         let pid = running.pid();
+        // Both kinds of threads are told apart, for both have worked.
+        assert!(process::cpu_time(pid, process::is_vcpu) > 0, "{vmm:?} has no vCPU thread");
+        assert!(process::cpu_time(pid, |name| !process::is_vcpu(name)) > 0, "{vmm:?}'s own");
         let mut time = Vec::new();
         let mut memory = Vec::new();
         for _ in 0..RUNS {
