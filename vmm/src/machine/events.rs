@@ -80,6 +80,11 @@ pub fn run(
         state.signals.unblock();
         state.console.output().flush(Duration::MAX);
     }
+    if matches!(state.guest, Guest::Alone(_)) {
+        // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
+        // A debugger's server has a socket to remove.
+        std::mem::forget(shared.clone());
+    }
     Ok(outcome)
 }
 
