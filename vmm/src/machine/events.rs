@@ -11,6 +11,7 @@ use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber
 use vmm_sys_util::eventfd::EventFd;
 
 use super::console::{Ends, RunningConsole};
+use super::loading::Loading;
 use super::output::News;
 use super::signals::Signals;
 use super::terminal;
@@ -25,8 +26,8 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guest, and who decides about it.
 pub enum Guest {
-    /// Nobody.
-    Alone(Control),
+    /// Nobody. Some of it may still be loading.
+    Alone(Control, Option<Loading>),
     /// A debugger, or whoever may yet come.
     Debugged(Box<Server>),
 }
@@ -34,14 +35,14 @@ pub enum Guest {
 impl Guest {
     fn park(&self) {
         match self {
-            Self::Alone(control) => control.park(),
+            Self::Alone(control, _) => control.park(),
             Self::Debugged(server) => server.park(),
         }
     }
 
     fn server(&self) -> Option<&Server> {
         match self {
-            Self::Alone(_) => None,
+            Self::Alone(..) => None,
             Self::Debugged(server) => Some(server),
         }
     }
@@ -80,7 +81,7 @@ pub fn run(
         state.signals.unblock();
         state.console.output().flush(Duration::MAX);
     }
-    if matches!(state.guest, Guest::Alone(_)) {
+    if matches!(state.guest, Guest::Alone(..)) {
         // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
         // A debugger's server has a socket to remove.
         std::mem::forget(shared.clone());
@@ -104,7 +105,11 @@ impl Loop {
     fn on_stops(&mut self) {
         let outcome = match &mut self.guest {
             Guest::Debugged(server) => server.stops(),
-            Guest::Alone(control) => {
+            Guest::Alone(_, Some(loading)) if loading.failure().is_some() => {
+                self.outcome = loading.failure().cloned();
+                return;
+            }
+            Guest::Alone(control, _) => {
                 let first = control.take_stops().into_iter().next();
                 first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
             }

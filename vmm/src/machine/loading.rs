@@ -1,0 +1,190 @@
+//! How kernel and initrd get into guest memory: all before the guest runs, or, where the host can make a guest wait
+//! for memory, block by block while it runs.
+//!
+//! It then starts with the block of its first instruction. A thread loads the rest from the first address to the
+//! last, and in between what a vCPU waits for.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use boot::load::{self, BootState, LoadError};
+use boot::region::Region;
+use vmm_sys_util::eventfd::EventFd;
+
+use super::files::{Files, chain};
+use crate::exit::Outcome;
+use crate::kvm::demand::Demand;
+use crate::kvm::memory::{HUGE_PAGE, Memory};
+
+/// What is loaded at once: stage-2 blocks and huge pages stay whole.
+const BLOCK: u64 = HUGE_PAGE as u64;
+
+/// Fewer blocks than this are loaded in about the time that a thread takes to start.
+const WORTH_A_THREAD: usize = 4;
+
+/// Milliseconds for the guest to get to its first instruction, where there is but one CPU for it and the loader.
+/// Linux wants its next block at the second.
+const HEAD_START: u8 = 1;
+
+/// Loads everything.
+pub fn load_all(memory: &Memory, files: &Files, dtb: &[u8]) -> Result<BootState, Outcome> {
+    let (kernel, initrd) = (&files.kernel, files.initrd.as_ref());
+    load::load(memory.ram(), &files.placement, kernel, initrd, dtb)
+        .map_err(|error| Failure::File(error).into())
+}
+
+/// Loads what the guest starts with into fresh memory, and says what is left to load then.
+pub fn load_first(
+    memory: &Memory,
+    files: Files,
+    dtb: Vec<u8>,
+) -> Result<(BootState, Option<Rest>), Outcome> {
+    let state = BootState::of(&files.placement);
+    let mut rest = match Rest::of(memory, files, dtb) {
+        Ok(rest) => rest,
+        Err((files, dtb)) => return Ok((load_all(memory, &files, &dtb)?, None)),
+    };
+    rest.load(state.entry - state.entry % BLOCK)?;
+    Ok((state, Some(rest)))
+}
+
+/// The blocks that something lies in, by their starts. RAM has all of them whole: the device tree's is the last, and
+/// its own. BSS, like all fresh memory, is zero.
+fn blocks(files: &Files) -> BTreeSet<u64> {
+    let kernel =
+        files.placement.kernel.start()..files.placement.kernel.start() + files.kernel.len();
+    let initrd = files.placement.initrd.map(|initrd| initrd.start()..initrd.end());
+    let dtb = files.placement.dtb.start()..files.placement.dtb.end();
+    [kernel, dtb]
+        .into_iter()
+        .chain(initrd)
+        .flat_map(|file| (file.start - file.start % BLOCK..file.end).step_by(HUGE_PAGE))
+        .collect()
+}
+
+/// Neighbouring blocks together.
+fn runs(blocks: &BTreeSet<u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for &block in blocks {
+        match runs.last_mut() {
+            Some(run) if run.end == block => run.end += BLOCK,
+            _ => runs.push(block..block + BLOCK),
+        }
+    }
+    runs
+}
+
+/// What is not loaded yet. What it still lacks when it is dropped, the guest will find to be zero.
+pub struct Rest {
+    demand: Demand,
+    /// Blocks, by their starts.
+    missing: BTreeSet<u64>,
+    /// Where a block is read before the guest gets it.
+    staged: Memory,
+    files: Files,
+    dtb: Vec<u8>,
+}
+
+impl Rest {
+    /// Everything. Gives it back where it is few blocks, or the host cannot make a guest wait.
+    fn of(memory: &Memory, files: Files, dtb: Vec<u8>) -> Result<Self, (Files, Vec<u8>)> {
+        let missing = blocks(&files);
+        let (Some(first), Some(last)) = (missing.first(), missing.last()) else {
+            return Err((files, dtb));
+        };
+        if missing.len() < WORTH_A_THREAD {
+            return Err((files, dtb));
+        }
+        let staged = Memory::new(*first, last + BLOCK - first);
+        match (staged, Demand::new(memory, &runs(&missing))) {
+            (Ok(staged), Ok(demand)) => Ok(Self { demand, missing, staged, files, dtb }),
+            _ => Err((files, dtb)),
+        }
+    }
+
+    fn load(&mut self, block: u64) -> Result<(), Failure> {
+        let Files { kernel, initrd, placement, .. } = &self.files;
+        if block == placement.dtb.start() {
+            load::load_dtb(self.staged.ram(), placement, &self.dtb)?;
+        } else if let Some(window) = Region::new(block, BLOCK) {
+            load::load_files(self.staged.ram(), placement, kernel, initrd.as_ref(), window)?;
+        }
+        self.demand
+            .provide(&self.staged, &(block..block + BLOCK))
+            .map_err(|error| Failure::Host(format!("guest memory at {block:#x}: {error}")))?;
+        self.missing.remove(&block);
+        Ok(())
+    }
+
+    fn load_all(&mut self) -> Result<(), Failure> {
+        self.demand.wait(HEAD_START.into());
+        while let Some(block) = self.next() {
+            self.load(block)?;
+        }
+        Ok(())
+    }
+
+    /// What a vCPU waits for, or the first.
+    fn next(&self) -> Option<u64> {
+        while let Some(ipa) = self.demand.wanted() {
+            let block = ipa - ipa % BLOCK;
+            // Another vCPU may have waited for the same.
+            if self.missing.contains(&block) {
+                return Some(block);
+            }
+        }
+        self.missing.first().copied()
+    }
+}
+
+/// A thread that loads the rest while the guest runs.
+pub struct Loading {
+    failure: Arc<OnceLock<Outcome>>,
+}
+
+impl Loading {
+    /// Starts it. `stops` becomes readable if it fails.
+    pub fn start(mut rest: Rest, stops: Arc<EventFd>) -> io::Result<Self> {
+        let failure = Arc::new(OnceLock::new());
+        let loading = Self { failure: failure.clone() };
+        thread::Builder::new().name("loader".to_owned()).spawn(move || {
+            if let Err(error) = rest.load_all() {
+                // Before any vCPU goes on with zeroes, so that whatever comes of that is not what is told.
+                let _ = failure.set(error.into());
+                drop(rest);
+                // Never full: one count.
+                let _ = stops.write(1);
+            }
+        })?;
+        Ok(loading)
+    }
+
+    /// Why the guest cannot go on, if so.
+    pub fn failure(&self) -> Option<&Outcome> {
+        self.failure.get()
+    }
+}
+
+/// Why something could not be loaded.
+enum Failure {
+    File(LoadError),
+    Host(String),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::HostFailed(match failure {
+            Failure::File(error) => chain(&error),
+            Failure::Host(what) => what,
+        })
+    }
+}
