@@ -21,7 +21,7 @@ use crate::kvm::control::{Control, VcpuStop};
 use crate::kvm::vcpu::SystemEvent;
 use crate::message::say;
 
-/// How long a user who quits waits for a reader that does not read.
+/// How long a user who quits waits for a reader that does not read, or for a guest that cannot be stopped.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guest, and who decides about it.
@@ -33,11 +33,14 @@ pub enum Guest {
 }
 
 impl Guest {
-    fn park(&self) {
+    /// Stops it; false if it cannot be stopped.
+    fn park(&self) -> bool {
         match self {
+            Self::Alone(_, Some(loading)) if loading.failure().is_some() => return false,
             Self::Alone(control, _) => control.park(),
             Self::Debugged(server) => server.park(),
         }
+        true
     }
 
     fn server(&self) -> Option<&Server> {
@@ -73,8 +76,8 @@ pub fn run(
     terminal::restore();
     let state = shared.borrow();
     // A guest that talks on would keep the queue from ever being empty.
-    state.guest.park();
-    if matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
+    let is_parked = state.guest.park();
+    if !is_parked || matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
         state.console.output().flush(FLUSH_LIMIT);
     } else {
         // The guest's last words are worth waiting for, and a signal ends the wait.

@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use boot::load::{self, BootState, LoadError};
 use boot::region::Region;
@@ -28,6 +29,9 @@ const WORTH_A_THREAD: usize = 4;
 /// Milliseconds for the guest to get to its first instruction, where there is but one CPU for it and the loader.
 /// Linux wants its next block at the second.
 const HEAD_START: u8 = 1;
+
+/// More than the event loop needs to end the process. Should it be waiting for a vCPU just then, it waits no longer.
+const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// Loads everything.
 pub fn load_all(memory: &Memory, files: &Files, dtb: &[u8]) -> Result<BootState, Outcome> {
@@ -77,7 +81,7 @@ fn runs(blocks: &BTreeSet<u64>) -> Vec<Range<u64>> {
     runs
 }
 
-/// What is not loaded yet. What it still lacks when it is dropped, the guest will find to be zero.
+/// What is not loaded yet. What it still lacks when it is dropped, the guest finds to be zero.
 pub struct Rest {
     demand: Demand,
     /// Blocks, by their starts.
@@ -152,17 +156,19 @@ impl Loading {
         let loading = Self { failure: failure.clone() };
         thread::Builder::new().name("loader".to_owned()).spawn(move || {
             if let Err(error) = rest.load_all() {
-                // Before any vCPU goes on with zeroes, so that whatever comes of that is not what is told.
                 let _ = failure.set(error.into());
-                drop(rest);
                 // Never full: one count.
                 let _ = stops.write(1);
+                // Meanwhile the process ends. A vCPU that waits must not go on with zeroes before that.
+                thread::sleep(LAST_WAIT);
+                drop(rest);
             }
         })?;
         Ok(loading)
     }
 
-    /// Why the guest cannot go on, if so.
+    /// Why the guest cannot go on, if so. Its vCPUs may wait inside the kernel then, where nothing but the end of the
+    /// process reaches them.
     pub fn failure(&self) -> Option<&Outcome> {
         self.failure.get()
     }
