@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tests::{Minivmm, bare_guest, kernel, scratch};
@@ -20,7 +20,7 @@ fn late(name: &str) -> PathBuf {
     path
 }
 
-fn arguments(kernel: &PathBuf) -> [&str; 4] {
+fn arguments(kernel: &Path) -> [&str; 4] {
     ["--kernel", kernel.to_str().unwrap(), "--memory", "512M"]
 }
 

@@ -113,7 +113,7 @@ fn a_window_gets_its_part_of_every_file_and_nothing_beside_it() {
     assert_eq!(read(&memory, RAM + 0x801, 0x800), pattern(0x1800)[0x801..0x1001]);
     assert_eq!(read(&memory, RAM + 0x1001, 0x6ff), [0xaa; 0x6ff]);
     assert_eq!(read(&memory, RAM + 0x1700, 0x100), pattern(0x1800)[0x1700..]);
-    assert_eq!(read(&memory, RAM + 0x1800, 0x6800), [0xaa; 0x6800]);
+    assert_eq!(read(&memory, RAM + 0x1800, 0x6800), vec![0xaa; 0x6800]);
     assert_eq!(read(&memory, RAM + 0x8000, 0x100), pattern(0x100));
     assert_eq!(read(&memory, RAM + 0x8100, 0x1000), [0xaa; 0x1000]);
 }

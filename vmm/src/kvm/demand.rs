@@ -30,7 +30,7 @@ const FAULT_ADDRESS: Range<usize> = 16..24;
 /// `struct uffdio_api`.
 #[repr(C)]
 struct Api {
-    api: u64,
+    version: u64,
     features: u64,
     ioctls: u64,
 }
@@ -73,7 +73,7 @@ impl Demand {
         }
         // SAFETY: the descriptor was made above, and nobody else has it.
         let fd = unsafe { File::from_raw_fd(fd as i32) };
-        let mut api = Api { api: API, features: 0, ioctls: 0 };
+        let mut api = Api { version: API, features: 0, ioctls: 0 };
         // SAFETY: the structure that this request reads and writes.
         check(unsafe { ioctl_with_mut_ref(&fd, UFFDIO_API(), &mut api) })?;
         for range in ranges {

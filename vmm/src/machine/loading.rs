@@ -47,10 +47,10 @@ pub fn load_first(
     dtb: Vec<u8>,
 ) -> Result<(BootState, Option<Rest>), Outcome> {
     let state = BootState::of(&files.placement);
-    let mut rest = match Rest::of(memory, files, dtb) {
-        Ok(rest) => rest,
-        Err((files, dtb)) => return Ok((load_all(memory, &files, &dtb)?, None)),
+    let Some(missing) = Missing::of(memory, &files) else {
+        return Ok((load_all(memory, &files, &dtb)?, None));
     };
+    let mut rest = Rest { missing, files, dtb };
     rest.load(state.entry - state.entry % BLOCK)?;
     Ok((state, Some(rest)))
 }
@@ -81,66 +81,75 @@ fn runs(blocks: &BTreeSet<u64>) -> Vec<Range<u64>> {
     runs
 }
 
-/// What is not loaded yet. What it still lacks when it is dropped, the guest finds to be zero.
-pub struct Rest {
+/// Blocks that the guest waits for when it touches them. Those that are left when this is dropped it finds to be zero.
+struct Missing {
     demand: Demand,
-    /// Blocks, by their starts.
-    missing: BTreeSet<u64>,
-    /// Where a block is read before the guest gets it.
+    /// Their first addresses.
+    blocks: BTreeSet<u64>,
+    /// Where one is read before the guest gets it.
     staged: Memory,
+}
+
+impl Missing {
+    /// All of them, unless they are few or the host cannot make a guest wait.
+    fn of(memory: &Memory, files: &Files) -> Option<Self> {
+        let blocks = blocks(files);
+        if blocks.len() < WORTH_A_THREAD {
+            return None;
+        }
+        let (first, last) = (blocks.first()?, blocks.last()?);
+        let staged = Memory::new(*first, last + BLOCK - first).ok()?;
+        let demand = Demand::new(memory, &runs(&blocks)).ok()?;
+        Some(Self { demand, blocks, staged })
+    }
+
+    /// One that a vCPU waits for, or the first.
+    fn next(&self) -> Option<u64> {
+        while let Some(ipa) = self.demand.wanted() {
+            let block = ipa - ipa % BLOCK;
+            // Another vCPU may have waited for the same.
+            if self.blocks.contains(&block) {
+                return Some(block);
+            }
+        }
+        self.blocks.first().copied()
+    }
+
+    /// Gives the guest one that has been read.
+    fn provide(&mut self, block: u64) -> Result<(), Failure> {
+        self.demand
+            .provide(&self.staged, &(block..block + BLOCK))
+            .map_err(|error| Failure::Host(format!("guest memory at {block:#x}: {error}")))?;
+        self.blocks.remove(&block);
+        Ok(())
+    }
+}
+
+/// What is not loaded yet, and where it comes from.
+pub struct Rest {
+    missing: Missing,
     files: Files,
     dtb: Vec<u8>,
 }
 
 impl Rest {
-    /// Everything. Gives it back where it is few blocks, or the host cannot make a guest wait.
-    fn of(memory: &Memory, files: Files, dtb: Vec<u8>) -> Result<Self, (Files, Vec<u8>)> {
-        let missing = blocks(&files);
-        let (Some(first), Some(last)) = (missing.first(), missing.last()) else {
-            return Err((files, dtb));
-        };
-        if missing.len() < WORTH_A_THREAD {
-            return Err((files, dtb));
-        }
-        let staged = Memory::new(*first, last + BLOCK - first);
-        match (staged, Demand::new(memory, &runs(&missing))) {
-            (Ok(staged), Ok(demand)) => Ok(Self { demand, missing, staged, files, dtb }),
-            _ => Err((files, dtb)),
-        }
-    }
-
     fn load(&mut self, block: u64) -> Result<(), Failure> {
         let Files { kernel, initrd, placement, .. } = &self.files;
+        let ram = self.missing.staged.ram();
         if block == placement.dtb.start() {
-            load::load_dtb(self.staged.ram(), placement, &self.dtb)?;
+            load::load_dtb(ram, placement, &self.dtb)?;
         } else if let Some(window) = Region::new(block, BLOCK) {
-            load::load_files(self.staged.ram(), placement, kernel, initrd.as_ref(), window)?;
+            load::load_files(ram, placement, kernel, initrd.as_ref(), window)?;
         }
-        self.demand
-            .provide(&self.staged, &(block..block + BLOCK))
-            .map_err(|error| Failure::Host(format!("guest memory at {block:#x}: {error}")))?;
-        self.missing.remove(&block);
-        Ok(())
+        self.missing.provide(block)
     }
 
     fn load_all(&mut self) -> Result<(), Failure> {
-        self.demand.wait(HEAD_START.into());
-        while let Some(block) = self.next() {
+        self.missing.demand.wait(HEAD_START.into());
+        while let Some(block) = self.missing.next() {
             self.load(block)?;
         }
         Ok(())
-    }
-
-    /// What a vCPU waits for, or the first.
-    fn next(&self) -> Option<u64> {
-        while let Some(ipa) = self.demand.wanted() {
-            let block = ipa - ipa % BLOCK;
-            // Another vCPU may have waited for the same.
-            if self.missing.contains(&block) {
-                return Some(block);
-            }
-        }
-        self.missing.first().copied()
     }
 }
 
