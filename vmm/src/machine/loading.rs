@@ -23,9 +23,6 @@ use crate::kvm::memory::{HUGE_PAGE, Memory};
 /// What is loaded at once: stage-2 blocks and huge pages stay whole.
 const BLOCK: u64 = HUGE_PAGE as u64;
 
-/// Fewer blocks than this are loaded in about the time that a thread takes to start.
-const WORTH_A_THREAD: usize = 4;
-
 /// Milliseconds for the guest to get to its first instruction, where there is but one CPU for it and the loader.
 /// Linux wants its next block at the second.
 const HEAD_START: u8 = 1;
@@ -91,12 +88,9 @@ struct Missing {
 }
 
 impl Missing {
-    /// All of them, unless they are few or the host cannot make a guest wait.
+    /// All of them, unless the host cannot make a guest wait.
     fn of(memory: &Memory, files: &Files) -> Option<Self> {
         let blocks = blocks(files);
-        if blocks.len() < WORTH_A_THREAD {
-            return None;
-        }
         let (first, last) = (blocks.first()?, blocks.last()?);
         let staged = Memory::new(*first, last + BLOCK - first).ok()?;
         let demand = Demand::new(memory, &runs(&blocks)).ok()?;
