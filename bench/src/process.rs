@@ -25,15 +25,15 @@ pub fn is_vcpu(name: &str) -> bool {
     name.starts_with("vcpu") || name.ends_with("/KVM")
 }
 
-/// KiB of memory (Pss) but for the guest's RAM, which is the one mapping of at least this size.
+/// KiB of memory (Pss) but for the guest's RAM: the mappings that are advised for huge pages, at least this much of them together.
 pub fn memory_beyond_ram(pid: u32, ram_kib: u64) -> u64 {
     let smaps = fs::read_to_string(folder(pid).join("smaps")).expect("its mappings");
-    let field = |name| {
-        let values = smaps.lines().filter_map(move |line| line.strip_prefix(name));
-        values.map(|value| value.trim().trim_end_matches(" kB").parse::<u64>().expect("KiB"))
-    };
-    let mappings: Vec<_> = field("Size:").zip(field("Pss:")).collect();
-    let is_ram = |(size, _): &&(u64, u64)| *size >= ram_kib;
-    assert_eq!(mappings.iter().filter(is_ram).count(), 1, "the guest's RAM among {mappings:?}");
-    mappings.iter().filter(|mapping| !is_ram(mapping)).map(|(_, pss)| pss).sum()
+    let field = |name| smaps.lines().filter_map(move |line| line.strip_prefix(name));
+    let kib = |text: &str| text.trim().trim_end_matches(" kB").parse::<u64>().expect("KiB");
+    let sizes = field("Size:").zip(field("Pss:")).map(|(size, pss)| (kib(size), kib(pss)));
+    let is_ram = field("VmFlags:").map(|flags| flags.split_whitespace().any(|flag| flag == "hg"));
+    let (ram, other): (Vec<_>, Vec<_>) = sizes.zip(is_ram).partition(|(_, is_ram)| *is_ram);
+    let ram: u64 = ram.iter().map(|((size, _), _)| size).sum();
+    assert!(ram >= ram_kib, "{ram} KiB of guest RAM in\n{smaps}");
+    other.iter().map(|((_, pss), _)| pss).sum()
 }

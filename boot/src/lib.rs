@@ -6,7 +6,7 @@
 //! 2. [`image::identify`] says what kernel they are,
 //! 3. [`placement::place`] decides where kernel, initrd and device tree go,
 //! 4. [`cmdline::command_line`] and [`fdt::build`] make the device tree (or [`dtb::read`] takes the user's),
-//! 5. [`load::load`] copies all of it and returns the registers to start with.
+//! 5. [`load::load`] copies all of it and returns the registers to start with; [`load::load_files`] copies a window of it.
 //!
 //! No KVM here: the crate knows guest memory only as `vm_memory::GuestMemory`, and never a vCPU.
 //! [`layout`] is the one owner of the machine's map.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Seek};
+use std::io::{self, Seek, SeekFrom};
 
 use vm_memory::{
     Bytes, GuestAddress, GuestMemory, GuestMemoryError, Permissions, ReadVolatile,
@@ -41,28 +41,59 @@ pub fn load<M: GuestMemory>(
     initrd: Option<&Source>,
     dtb: &[u8],
 ) -> Result<BootState, LoadError> {
-    load_file(memory, kernel, placement.kernel).map_err(Part::Kernel.at_fault())?;
     clear_bss(memory, kernel, placement.kernel).map_err(Part::Kernel.at_fault())?;
-    match (initrd, placement.initrd) {
-        (Some(initrd), Some(at)) => load_file(memory, initrd, at),
-        (None, None) => Ok(()),
-        (Some(_), None) | (None, Some(_)) => Err(CopyError::NotPlaced),
-    }
-    .map_err(Part::Initrd.at_fault())?;
-    load_bytes(memory, dtb, placement.dtb).map_err(Part::DeviceTree.at_fault())?;
+    load_files(memory, placement, kernel, initrd, EVERYWHERE)?;
+    load_dtb(memory, placement, dtb)?;
     Ok(BootState::of(placement))
 }
 
-/// Reads a file straight into guest memory, at the start of `room`.
+/// All addresses there are.
+const EVERYWHERE: Region = Region::fixed(0, u64::MAX);
+
+/// Loads what of kernel and initrd goes into `window`: not the BSS, and not the device tree.
+pub fn load_files<M: GuestMemory>(
+    memory: &M,
+    placement: &Placement,
+    kernel: &Source,
+    initrd: Option<&Source>,
+    window: Region,
+) -> Result<(), LoadError> {
+    load_file(memory, kernel, placement.kernel, window).map_err(Part::Kernel.at_fault())?;
+    match (initrd, placement.initrd) {
+        (Some(initrd), Some(at)) => load_file(memory, initrd, at, window),
+        (None, None) => Ok(()),
+        (Some(_), None) | (None, Some(_)) => Err(CopyError::NotPlaced),
+    }
+    .map_err(Part::Initrd.at_fault())
+}
+
+/// Loads the device tree.
+pub fn load_dtb<M: GuestMemory>(
+    memory: &M,
+    placement: &Placement,
+    dtb: &[u8],
+) -> Result<(), LoadError> {
+    load_bytes(memory, dtb, placement.dtb).map_err(Part::DeviceTree.at_fault())
+}
+
+/// Reads what of a file goes into `window`, when it starts where `room` does, straight into guest memory.
 ///
 /// A file that has grown since it was opened is loaded up to the length it had.
-fn load_file<M: GuestMemory>(memory: &M, source: &Source, room: Region) -> Result<(), CopyError> {
+fn load_file<M: GuestMemory>(
+    memory: &M,
+    source: &Source,
+    room: Region,
+    window: Region,
+) -> Result<(), CopyError> {
     let len = fitting(source.len(), room)?;
+    let whole = Region::new(room.start(), len as u64);
+    let Some(piece) = whole.and_then(|whole| whole.intersection(window)) else { return Ok(()) };
     let mut file = source.file();
-    file.rewind().map_err(CopyError::Read)?;
+    file.seek(SeekFrom::Start(piece.start() - room.start())).map_err(CopyError::Read)?;
     // Slice by slice, each to its end: `Bytes::read_exact_volatile_from` gives up after one read(2),
     // which Linux ends at 2 GiB.
-    for slice in memory.get_slices(GuestAddress(room.start()), len, Permissions::Write)? {
+    let start = GuestAddress(piece.start());
+    for slice in memory.get_slices(start, piece.size() as usize, Permissions::Write)? {
         file.read_exact_volatile(&mut slice?)
             .map_err(|error| CopyError::of_reading(error, source.len()))?;
     }

@@ -44,6 +44,12 @@ impl Region {
         self.start <= other.start && other.end() <= self.end()
     }
 
+    /// What both have, if they overlap.
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let start = self.start.max(other.start);
+        Self::new(start, self.end().min(other.end()).saturating_sub(start))
+    }
+
     /// Whether the two share an address.
     pub const fn overlaps(self, other: Self) -> bool {
         self.start < other.end() && other.start < self.end()
@@ -76,6 +82,18 @@ mod tests {
         assert!(!left.overlaps(Region::fixed(0x0, 0x1000)));
         assert!(left.overlaps(Region::fixed(0x1fff, 1)));
         assert!(left.overlaps(Region::fixed(0x0, 0x10000)));
+    }
+
+    #[test]
+    fn an_intersection_is_what_both_have() {
+        let left = Region::fixed(0x1000, 0x1000);
+        let with = |start, size| left.intersection(Region::fixed(start, size));
+
+        assert_eq!(with(0x1800, 0x1000), Some(Region::fixed(0x1800, 0x800)));
+        assert_eq!(with(0x0, 0x1001), Some(Region::fixed(0x1000, 1)));
+        assert_eq!(with(0x0, 0x10000), Some(left));
+        assert_eq!(with(0x2000, 0x1000), None);
+        assert_eq!(with(0x0, 0x1000), None);
     }
 
     #[test]

@@ -91,9 +91,31 @@ fn clears_bss_longer_than_one_chunk_to_its_last_byte() {
 fn a_file_crosses_from_one_slot_into_the_next() {
     let memory = used_memory();
 
-    load_file(&memory, &source(&pattern(0x5000)), region(RAM, 0x5000)).unwrap();
+    load_file(&memory, &source(&pattern(0x5000)), region(RAM, 0x5000), EVERYWHERE).unwrap();
 
     assert_eq!(read(&memory, RAM, 0x5000), pattern(0x5000));
+}
+
+#[test]
+fn a_window_gets_its_part_of_every_file_and_nothing_beside_it() {
+    let memory = used_memory();
+    let kernel = source(&pattern(0x1800));
+    let initrd = source(&pattern(0x1000));
+    let placement = placement(Some(0x1000));
+    let load = |start, size| {
+        load_files(&memory, &placement, &kernel, Some(&initrd), region(start, size)).unwrap();
+    };
+
+    load(RAM + 0x801, 0x800);
+    load(RAM + 0x1700, 0x6a00);
+
+    assert_eq!(read(&memory, RAM, 0x801), [0xaa; 0x801]);
+    assert_eq!(read(&memory, RAM + 0x801, 0x800), pattern(0x1800)[0x801..0x1001]);
+    assert_eq!(read(&memory, RAM + 0x1001, 0x6ff), [0xaa; 0x6ff]);
+    assert_eq!(read(&memory, RAM + 0x1700, 0x100), pattern(0x1800)[0x1700..]);
+    assert_eq!(read(&memory, RAM + 0x1800, 0x6800), vec![0xaa; 0x6800]);
+    assert_eq!(read(&memory, RAM + 0x8000, 0x100), pattern(0x100));
+    assert_eq!(read(&memory, RAM + 0x8100, 0x1000), [0xaa; 0x1000]);
 }
 
 #[test]
@@ -102,7 +124,7 @@ fn loading_twice_reads_from_the_start_twice() {
     let file = source(b"kernel");
 
     for at in [RAM, RAM + 0x100] {
-        load_file(&memory, &file, region(at, 0x100)).unwrap();
+        load_file(&memory, &file, region(at, 0x100), EVERYWHERE).unwrap();
 
         assert_eq!(read(&memory, at, 6), b"kernel");
     }
@@ -116,7 +138,7 @@ fn a_file_that_grew_is_loaded_as_long_as_it_was() {
     let source = Source::open(file.as_path()).unwrap();
 
     file.as_file().write_all(b"5678").unwrap();
-    load_file(&memory, &source, region(RAM, 0x100)).unwrap();
+    load_file(&memory, &source, region(RAM, 0x100), EVERYWHERE).unwrap();
 
     assert_eq!(read(&memory, RAM, 5), b"1234\xaa");
 }
@@ -128,7 +150,7 @@ fn a_file_that_shrank_is_an_error() {
     let source = Source::open(file.as_path()).unwrap();
 
     file.as_file().set_len(0x800).unwrap();
-    let error = load_file(&used_memory(), &source, region(RAM, 0x1000)).unwrap_err();
+    let error = load_file(&used_memory(), &source, region(RAM, 0x1000), EVERYWHERE).unwrap_err();
 
     assert_eq!(
         error.to_string(),
@@ -141,7 +163,7 @@ fn nothing_is_written_past_the_room_it_was_given() {
     let memory = used_memory();
     let room = region(RAM, 4);
 
-    let file = load_file(&memory, &source(b"12345"), room).unwrap_err();
+    let file = load_file(&memory, &source(b"12345"), room, EVERYWHERE).unwrap_err();
     let bytes = load_bytes(&memory, b"12345", room).unwrap_err();
     let bss = clear_bss(&memory, &source(b"12345"), room).unwrap_err();
 
@@ -160,7 +182,7 @@ fn a_place_outside_guest_memory_is_an_error() {
     for start in [0, RAM + 0x1_0000, RAM + 0xf000, u64::MAX - 0x2000] {
         let room = region(start, 0x2000);
 
-        let error = load_file(&used_memory(), &file, room).unwrap_err();
+        let error = load_file(&used_memory(), &file, room, EVERYWHERE).unwrap_err();
 
         assert!(matches!(error, CopyError::Memory(_)), "{room}: {error:?}");
     }

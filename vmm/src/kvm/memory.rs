@@ -2,16 +2,19 @@
 #![expect(unsafe_code, reason = "mmap, and the slice that cache maintenance walks")]
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use vm_memory::mmap::MmapRegionBuilder;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap};
+use vm_memory::{
+    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+};
 
 use super::cache;
 use super::error::Error;
 
 /// Stage-2 blocks and transparent huge pages: host and guest address must agree modulo this.
-const HUGE_PAGE: usize = 2 << 20;
+pub const HUGE_PAGE: usize = 2 << 20;
 
 /// Guest RAM as the VMM sees it. All addresses are IPAs. The default is none at all.
 ///
@@ -72,6 +75,26 @@ impl Memory {
     pub(super) fn host_start(&self) -> *const u8 {
         let start = self.ram.iter().next().map(|region| region.as_ptr());
         start.map_or(std::ptr::null(), <*mut u8>::cast_const)
+    }
+
+    /// All IPAs that are RAM.
+    pub(super) fn range(&self) -> Range<u64> {
+        let region = self.ram.iter().next();
+        region.map_or(0..0, |region| region.start_addr().0..region.start_addr().0 + region.len())
+    }
+
+    /// Host address of the first byte of `ipas`, if all of them are RAM.
+    pub(super) fn host(&self, ipas: &Range<u64>) -> Option<u64> {
+        let ram = self.range();
+        let is_ram = ram.start <= ipas.start && ipas.start <= ipas.end && ipas.end <= ram.end;
+        is_ram.then(|| self.host_start() as u64 + (ipas.start - ram.start))
+    }
+
+    /// The IPA of a host address, if that lies in RAM.
+    pub(super) fn ipa_of(&self, host: u64) -> Option<u64> {
+        let ram = self.range();
+        let ipa = host.checked_sub(self.host_start() as u64)?.checked_add(ram.start)?;
+        ram.contains(&ipa).then_some(ipa)
     }
 
     /// Whether all of `ipa..ipa + len` is RAM.

@@ -2,6 +2,7 @@
 
 mod cache;
 pub mod control;
+pub mod demand;
 pub mod error;
 mod gic;
 pub mod memory;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use boot::fdt::{self, Gic};
 use boot::layout;
-use boot::load;
+use boot::load::BootState;
 use boot::region::Region;
 use devices::bus::{Bus, Range};
 use devices::irq::IrqLine;
@@ -17,6 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::console::Line;
 use super::files::{Files, chain};
+use super::loading::{self, Rest};
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
@@ -127,7 +128,9 @@ impl Assembly {
         let engine = Arc::new(Engine::new(vm.memory().clone(), support, self.config.cpus));
         let runner: Arc<dyn Runner> = engine.clone();
         let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
-        Ok(Machine { control: self.start(vm, files, &runner)?, engine, program })
+        let dtb = self.device_tree(&vm, files)?;
+        let state = loading::load_all(vm.memory(), files, &dtb)?;
+        Ok(Machine { control: self.start(vm, state, &runner)?, engine, program })
     }
 
     /// Without KASLR Linux runs where it was linked to. With it, or with a device tree that has a
@@ -137,17 +140,21 @@ impl Assembly {
         (files.dtb.is_none() && words.any(|word| word == "nokaslr")).then_some(0)
     }
 
-    /// A guest for itself. It waits to be resumed, too.
-    pub fn undebugged(&self, vm: Vm, files: &Files) -> Result<Control, Outcome> {
+    /// A guest for itself. It waits to be resumed, too; what of its files it does not need at once is left to load
+    /// while it runs.
+    pub fn undebugged(&self, vm: Vm, files: Files) -> Result<(Control, Option<Rest>), Outcome> {
         let runner: Arc<dyn Runner> = Arc::new(Undebugged);
-        self.start(vm, files, &runner)
+        let dtb = self.device_tree(&vm, &files)?;
+        let (state, rest) = loading::load_first(vm.memory(), files, dtb)?;
+        Ok((self.start(vm, state, &runner)?, rest))
     }
 
-    fn start(&self, vm: Vm, files: &Files, runner: &Arc<dyn Runner>) -> Result<Control, Outcome> {
-        let dtb = self.device_tree(&vm, files)?;
-        let ram = vm.memory().ram();
-        let state = load::load(ram, &files.placement, &files.kernel, files.initrd.as_ref(), &dtb)
-            .map_err(|error| Outcome::HostFailed(chain(&error)))?;
+    fn start(
+        &self,
+        vm: Vm,
+        state: BootState,
+        runner: &Arc<dyn Runner>,
+    ) -> Result<Control, Outcome> {
         let bus = Arc::new(self.bus(&vm)?);
         let vcpus = vm.into_vcpus(state.entry, state.dtb, &bus)?;
         Ok(Control::start(vcpus, runner, &self.stops)?)

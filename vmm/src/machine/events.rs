@@ -11,6 +11,7 @@ use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber
 use vmm_sys_util::eventfd::EventFd;
 
 use super::console::{Ends, RunningConsole};
+use super::loading::Loading;
 use super::output::News;
 use super::signals::Signals;
 use super::terminal;
@@ -20,28 +21,31 @@ use crate::kvm::control::{Control, VcpuStop};
 use crate::kvm::vcpu::SystemEvent;
 use crate::message::say;
 
-/// How long a user who quits waits for a reader that does not read.
+/// How long a user who quits waits for a reader that does not read, or for a guest that cannot be stopped.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guest, and who decides about it.
 pub enum Guest {
-    /// Nobody.
-    Alone(Control),
+    /// Nobody. Some of it may still be loading.
+    Alone(Control, Option<Loading>),
     /// A debugger, or whoever may yet come.
     Debugged(Box<Server>),
 }
 
 impl Guest {
-    fn park(&self) {
+    /// Stops it; false if it cannot be stopped.
+    fn park(&self) -> bool {
         match self {
-            Self::Alone(control) => control.park(),
+            Self::Alone(_, Some(loading)) if loading.failure().is_some() => return false,
+            Self::Alone(control, _) => control.park(),
             Self::Debugged(server) => server.park(),
         }
+        true
     }
 
     fn server(&self) -> Option<&Server> {
         match self {
-            Self::Alone(_) => None,
+            Self::Alone(..) => None,
             Self::Debugged(server) => Some(server),
         }
     }
@@ -72,13 +76,18 @@ pub fn run(
     terminal::restore();
     let state = shared.borrow();
     // A guest that talks on would keep the queue from ever being empty.
-    state.guest.park();
-    if matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
+    let is_parked = state.guest.park();
+    if !is_parked || matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
         state.console.output().flush(FLUSH_LIMIT);
     } else {
         // The guest's last words are worth waiting for, and a signal ends the wait.
         state.signals.unblock();
         state.console.output().flush(Duration::MAX);
+    }
+    if matches!(state.guest, Guest::Alone(..)) {
+        // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
+        // A debugger's server has a socket to remove.
+        std::mem::forget(shared.clone());
     }
     Ok(outcome)
 }
@@ -99,7 +108,11 @@ impl Loop {
     fn on_stops(&mut self) {
         let outcome = match &mut self.guest {
             Guest::Debugged(server) => server.stops(),
-            Guest::Alone(control) => {
+            Guest::Alone(_, Some(loading)) if loading.failure().is_some() => {
+                self.outcome = loading.failure().cloned();
+                return;
+            }
+            Guest::Alone(control, _) => {
                 let first = control.take_stops().into_iter().next();
                 first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
             }

@@ -5,6 +5,7 @@ mod console;
 mod escape;
 mod events;
 mod files;
+mod loading;
 mod output;
 mod signals;
 mod terminal;
@@ -21,6 +22,7 @@ use self::assembly::Assembly;
 use self::console::{Console, Ends};
 use self::events::Guest;
 use self::files::{Files, chain};
+use self::loading::Loading;
 use crate::cli::{Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
@@ -83,10 +85,11 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
             (Guest::Debugged(Box::new(server)), console)
         }
         _ => {
-            let control = assembly.undebugged(vm, &files)?;
+            let (control, rest) = assembly.undebugged(vm, files)?;
             let console = start_console(console)?;
             control.resume((0..control.len()).map(|_| Some(Order::Continue)));
-            (Guest::Alone(control), console)
+            let loading = rest.map(|rest| Loading::start(rest, stops.clone())).transpose();
+            (Guest::Alone(control, loading.map_err(|error| host("loader", &error))?), console)
         }
     };
     events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))
