@@ -143,14 +143,21 @@ pub fn encode(data: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(plain);
         rest = after;
         if let Some(&byte) = rest.first() {
-            let run = rest.iter().take(LONGEST_RUN).take_while(|next| **next == byte).count();
-            rest = rest.get(push_run(byte, run, out)..).unwrap_or_default();
+            rest = rest.get(push_run(byte, run(byte, rest), out)..).unwrap_or_default();
         }
     }
     let sent = out.get(start..).unwrap_or_default();
     let sum = sent.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     out.push(b'#');
     out.extend(hex::pair(sum));
+}
+
+/// How many of these bytes there are at the start, up to what one count tells.
+fn run(byte: u8, data: &[u8]) -> usize {
+    let data = data.get(..LONGEST_RUN).unwrap_or(data);
+    let (words, _) = data.as_chunks::<8>();
+    let equal = words.iter().take_while(|word| **word == [byte; 8]).count() * 8;
+    equal + data.iter().skip(equal).take_while(|next| **next == byte).count()
 }
 
 /// How many bytes at the start go out as they are: those before one to be escaped, or a run.
@@ -175,10 +182,13 @@ const BLOCK: usize = 32;
 
 /// Where in the first [`BLOCK`] bytes one to be escaped, or a run, begins.
 fn first_head(block: &[u8; BLOCK + SHORTEST_RUN - 1]) -> Option<usize> {
-    if block.array_windows().fold(0, |found, window| found | is_head(window)) == 0 {
-        return None;
-    }
-    block.array_windows().position(|window| is_head(window) != 0)
+    const WORD: usize = size_of::<u64>();
+    let mut heads = [0; BLOCK];
+    heads.iter_mut().zip(block.array_windows()).for_each(|(head, window)| *head = is_head(window));
+    let (words, _) = heads.as_chunks::<WORD>();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let (number, word) = words.enumerate().find(|(_, word)| *word != 0)?;
+    Some(number * WORD + word.trailing_zeros() as usize / 8)
 }
 
 #[inline]
