@@ -52,6 +52,7 @@ impl Plot {
         line(&mut svg, "stroke=\"black\"", &[(left, top), (left, bottom), (right, bottom)]);
         text(&mut svg, (left, 22.0), "start", &format!("{}: {}", self.title, self.y));
         text(&mut svg, (f64::midpoint(left, right), bottom + 42.0), "middle", self.x);
+        let mut labels: Vec<f64> = Vec::new();
         for (n, (name, points)) in self.lines.iter().enumerate() {
             let points: Vec<_> = points.iter().map(at).collect();
             let colour = COLOURS[n % COLOURS.len()];
@@ -63,7 +64,13 @@ impl Plot {
                 );
             }
             let end = points.last().expect("a point");
-            text(&mut svg, (end.0 + 10.0, end.1 + 4.0), "start", name);
+            // Names do not lie on each other, though lines may.
+            let mut label = end.1 + 4.0;
+            while labels.iter().any(|other| (other - label).abs() < 14.0) {
+                label += 14.0;
+            }
+            labels.push(label);
+            text(&mut svg, (end.0 + 10.0, label), "start", name);
         }
         svg + "</svg>\n"
     }
