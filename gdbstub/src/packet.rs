@@ -1,8 +1,12 @@
 //! Framing: `$packet-data#checksum` and what may stand between packets (RSP manual, Overview).
 
+mod encode;
+
 use std::mem;
 
 use crate::hex;
+
+pub use encode::encode;
 
 /// Most data bytes in a packet, as sent (before unescaping), without `$`, `#` and checksum: what
 /// `PacketSize` in the `qSupported` reply promises to take. Larger ones gain a client nothing.
@@ -12,13 +16,6 @@ pub const PACKET_SIZE: usize = 0x10000;
 /// Data").
 const ESCAPE: u8 = b'}';
 const ESCAPE_MASK: u8 = 0x20;
-
-/// What a repeat count has added, to make it printable.
-const COUNT_BASE: u8 = 29;
-/// Shorter ones gain nothing.
-const SHORTEST_RUN: usize = 4;
-/// Its count is `~`, the last printable.
-const LONGEST_RUN: usize = 98;
 
 /// Something complete from the client.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -129,98 +126,6 @@ impl Decoder {
         }
         self.state = State::Data;
     }
-}
-
-/// Appends a reply as a packet: escaped, run-length encoded, summed up.
-pub fn encode(data: &[u8], out: &mut Vec<u8>) {
-    // Memory has one byte in 64 to escape.
-    out.reserve(data.len() + data.len() / 16 + 4);
-    out.push(b'$');
-    let start = out.len();
-    let mut rest = data;
-    while !rest.is_empty() {
-        let (plain, after) = rest.split_at(plain(rest));
-        out.extend_from_slice(plain);
-        rest = after;
-        if let Some(&byte) = rest.first() {
-            rest = rest.get(push_run(byte, run(byte, rest), out)..).unwrap_or_default();
-        }
-    }
-    let sent = out.get(start..).unwrap_or_default();
-    let sum = sent.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-    out.push(b'#');
-    out.extend(hex::pair(sum));
-}
-
-/// How many of these bytes there are at the start, up to what one count tells.
-fn run(byte: u8, data: &[u8]) -> usize {
-    let data = data.get(..LONGEST_RUN).unwrap_or(data);
-    let (words, _) = data.as_chunks::<8>();
-    let equal = words.iter().take_while(|word| **word == [byte; 8]).count() * 8;
-    equal + data.iter().skip(equal).take_while(|next| **next == byte).count()
-}
-
-/// How many bytes at the start go out as they are: those before one to be escaped, or a run.
-fn plain(data: &[u8]) -> usize {
-    let mut rest = data;
-    while let Some(block) = rest.first_chunk() {
-        if let Some(head) = first_head(block) {
-            return data.len() - rest.len() + head;
-        }
-        rest = rest.get(BLOCK..).unwrap_or_default();
-    }
-    let starts_run = |at| {
-        let run: Option<&[u8]> = rest.get(at..at + SHORTEST_RUN);
-        run.is_some_and(|run| run.iter().all(|byte| Some(byte) == run.first()))
-    };
-    let head = (0..).zip(rest).find(|(at, byte)| is_framing(**byte) || starts_run(*at));
-    data.len() - rest.len() + head.map_or(rest.len(), |(at, _)| at)
-}
-
-/// Bytes looked at in one go: the compiler makes vectors of it.
-const BLOCK: usize = 32;
-
-/// Where in the first [`BLOCK`] bytes one to be escaped, or a run, begins.
-fn first_head(block: &[u8; BLOCK + SHORTEST_RUN - 1]) -> Option<usize> {
-    const WORD: usize = size_of::<u64>();
-    let mut heads = [0; BLOCK];
-    heads.iter_mut().zip(block.array_windows()).for_each(|(head, window)| *head = is_head(window));
-    let (words, _) = heads.as_chunks::<WORD>();
-    let words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let (number, word) = words.enumerate().find(|(_, word)| *word != 0)?;
-    Some(number * WORD + word.trailing_zeros() as usize / 8)
-}
-
-#[inline]
-fn is_head([a, b, c, d]: &[u8; SHORTEST_RUN]) -> u8 {
-    u8::from(is_framing(*a)) | u8::from(a == b) & u8::from(b == c) & u8::from(c == d)
-}
-
-fn is_framing(byte: u8) -> bool {
-    (byte == b'#') | (byte == b'$') | (byte == b'*') | (byte == ESCAPE)
-}
-
-/// Appends the head of a run of equal bytes and returns how many it took of them, at least one.
-///
-/// `0* ` is `0` and three more: the byte after `*` is 29 plus the count, from 3 so that it pays
-/// (RSP manual, Overview, "Run-length encoding"). Neither `#` nor `$` may stand there; `"`, five
-/// more, stands in. Escaped bytes stay single: clients differ in whether they expand or unescape
-/// first.
-fn push_run(byte: u8, run: usize, out: &mut Vec<u8>) -> usize {
-    if is_framing(byte) {
-        out.extend([ESCAPE, byte ^ ESCAPE_MASK]);
-        return 1;
-    }
-    out.push(byte);
-    if run < SHORTEST_RUN {
-        return 1;
-    }
-    let count = match run.min(LONGEST_RUN) as u8 - 1 + COUNT_BASE {
-        b'#' | b'$' => b'"',
-        count => count,
-    };
-    out.extend([b'*', count]);
-    1 + usize::from(count - COUNT_BASE)
 }
 
 #[cfg(test)]

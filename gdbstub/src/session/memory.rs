@@ -10,8 +10,8 @@ use crate::target::{Stoppoint, Target, TargetError};
 /// Bytes whose hex digits fill a packet.
 const MOST_HEX: usize = PACKET_SIZE / 2;
 
-/// Bytes that fit a packet behind a `b` even if each of them is escaped.
-const MOST_BINARY: usize = PACKET_SIZE / 2 - 1;
+/// Bytes in a binary reply. `PacketSize` bounds what clients send; they take what they asked for.
+const MOST_BINARY: usize = PACKET_SIZE;
 
 /// Bytes read from the target at once.
 const CHUNK: usize = PACKET_SIZE;
