@@ -35,6 +35,8 @@ struct State {
     is_writing: bool,
     /// The UART holds bytes back until there is room.
     is_full: bool,
+    /// The UART is asked for bytes, instead of waiting for them.
+    is_burst: bool,
     lines: Lines,
     has_panicked: bool,
     news: Vec<News>,
@@ -81,7 +83,8 @@ impl Output {
         self.look_at(&mut state, bytes_taken);
         state.is_full |= taken < bytes.len();
         // What the writer waits for; a system call per byte would be wasted on it.
-        if was_empty || state.is_full || bytes.contains(&b'\n') {
+        let is_awaited = was_empty || bytes_taken.contains(&b'\n');
+        if state.is_full || is_awaited && !state.is_burst {
             self.changed.notify_all();
         }
         taken
@@ -111,7 +114,14 @@ impl Output {
         let mut state = self.lock();
         state.lines = Lines::default();
         state.has_panicked = false;
+        state.is_burst = false;
         state.news.retain(|news| *news != News::PanicEnded);
+    }
+
+    /// Whether the UART is to be asked for bytes, once a tick of a millisecond.
+    pub fn set_burst(&self, is_burst: bool) {
+        self.lock().is_burst = is_burst;
+        self.changed.notify_all();
     }
 
     /// Whether the guest's kernel said that it panicked.
@@ -135,6 +145,9 @@ impl Output {
     fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart) {
         let mut is_open = true;
         loop {
+            if self.wait() {
+                uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            }
             let (batch, was_full) = self.next_batch();
             if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
                 is_open = false;
@@ -148,13 +161,21 @@ impl Output {
         }
     }
 
-    fn next_batch(&self) -> (Vec<u8>, bool) {
-        let idle = |state: &mut State| state.queue.is_empty();
+    /// Waits until there is something to write, and then for the end of its line, or for the next tick of a burst.
+    /// True if there is a burst.
+    fn wait(&self) -> bool {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.is_burst;
         let waited = self.changed.wait_while(self.lock(), idle);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
-        let mid_line = |state: &mut State| state.queue.last() != Some(&b'\n') && !state.is_full;
-        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, mid_line);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let early = |state: &mut State| {
+            state.is_burst || state.queue.last() != Some(&b'\n') && !state.is_full
+        };
+        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, early);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_burst
+    }
+
+    fn next_batch(&self) -> (Vec<u8>, bool) {
+        let mut state = self.lock();
         state.is_writing = true;
         (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
     }
