@@ -10,7 +10,7 @@ const CLOSE: Duration = Duration::from_millis(1);
 
 /// A burst is over after so many ticks without a character: lines follow each other in less, and the guest's next
 /// burst costs more than these ticks.
-const IDLE_TICKS: u32 = 4;
+const IDLE_TICKS: u32 = 8;
 
 /// It is over after so many ticks in any case: a guest that looks for input while it prints must be seen to look.
 const MAX_TICKS: u32 = 100;
@@ -68,5 +68,74 @@ impl Burst {
         *ticks += 1;
         *idle += 1;
         *idle > IDLE_TICKS || *ticks >= MAX_TICKS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether so many characters, so far apart, make a burst.
+    fn makes_a_burst(count: u32, gap: Duration) -> bool {
+        let mut burst = Burst::default();
+        let start = Instant::now();
+        (0..count).fold(false, |_, number| burst.is_due(start + gap * number))
+    }
+
+    fn begun() -> Burst {
+        let mut burst = Burst::default();
+        burst.begin();
+        burst
+    }
+
+    #[test]
+    fn a_line_makes_a_burst_and_a_prompt_does_not() {
+        assert!(!makes_a_burst(12, Duration::from_micros(20)));
+        assert!(makes_a_burst(60, Duration::from_micros(20)));
+    }
+
+    #[test]
+    fn an_echo_of_what_is_typed_does_not() {
+        assert!(!makes_a_burst(1000, Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn a_pause_begins_the_count_anew() {
+        let mut burst = Burst::default();
+        let start = Instant::now();
+        assert!((1..BEGIN).all(|_| !burst.is_due(start)));
+
+        assert!(!burst.is_due(start + CLOSE));
+
+        assert!((2..BEGIN).all(|_| !burst.is_due(start + CLOSE)));
+        assert!(burst.is_due(start + CLOSE));
+    }
+
+    #[test]
+    fn a_burst_ends_when_nothing_comes_for_some_ticks() {
+        let mut burst = begun();
+        for _ in 0..3 {
+            burst.note();
+            assert!((0..IDLE_TICKS).all(|_| !burst.is_over()));
+        }
+        assert!(burst.is_over());
+    }
+
+    #[test]
+    fn a_burst_ends_after_some_time_in_any_case() {
+        let mut burst = begun();
+
+        let ticks = (1..).find(|_| {
+            burst.note();
+            burst.is_over()
+        });
+
+        assert_eq!(ticks, Some(MAX_TICKS));
+    }
+
+    #[test]
+    fn within_a_burst_none_is_due_and_outside_none_is_over() {
+        assert!((0..1000).all(|_| !begun().is_due(Instant::now())));
+        assert!((0..1000).all(|_| !Burst::default().is_over()));
     }
 }
