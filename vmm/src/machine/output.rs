@@ -149,6 +149,10 @@ impl Output {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
             }
             let (batch, was_full) = self.next_batch();
+            if batch.is_empty() {
+                // A tick in which nothing came.
+                continue;
+            }
             if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
                 is_open = false;
                 self.announce(&mut self.lock(), News::Closed(error.kind()));
@@ -176,7 +180,7 @@ impl Output {
 
     fn next_batch(&self) -> (Vec<u8>, bool) {
         let mut state = self.lock();
-        state.is_writing = true;
+        state.is_writing = !state.queue.is_empty();
         (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
     }
 
@@ -185,12 +189,14 @@ impl Output {
     fn look_at(&self, state: &mut State, bytes: &[u8]) {
         const PANIC: &[u8] = b"Kernel panic - not syncing";
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
-        for line in state.lines.feed(bytes) {
-            state.has_panicked |= contains(&line, PANIC);
-            if contains(&line, END) {
+        let mut lines = std::mem::take(&mut state.lines);
+        lines.feed(bytes, |line| {
+            state.has_panicked |= contains(line, PANIC);
+            if contains(line, END) {
                 self.announce(state, News::PanicEnded);
             }
-        }
+        });
+        state.lines = lines;
     }
 }
 
@@ -225,16 +231,16 @@ struct Lines {
 const LINE_MAX: usize = 1024;
 
 impl Lines {
-    /// The lines that `bytes` complete, without their ends.
-    fn feed(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut done = Vec::new();
-        for &byte in bytes {
-            if byte == b'\n' {
-                done.push(std::mem::take(&mut self.current));
-            } else if self.current.len() < LINE_MAX {
-                self.current.push(byte);
+    /// Calls `complete` for each line that `bytes` complete, without its end.
+    fn feed(&mut self, bytes: &[u8], mut complete: impl FnMut(&[u8])) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            let room = LINE_MAX.saturating_sub(self.current.len());
+            self.current.extend(text.get(..room).unwrap_or(text));
+            if text.len() < piece.len() {
+                complete(&self.current);
+                self.current.clear();
             }
         }
-        done
     }
 }

@@ -110,7 +110,7 @@ fn a_guest_that_has_been_told_of_room_finds_it() {
     rig.send(&[b'e'; 32]);
 
     assert_eq!(rig.read(FR) & fr::TXFF, fr::TXFF);
-    assert!(rig.uart.write(DR, &[b'f']).is_err(), "it has looked");
+    assert!(rig.uart.write(DR, b"f").is_err(), "it has looked");
     rig.wire.set_room(100);
     rig.uart.transmit_ready();
     assert_eq!(rig.wire.sent(), [&b"abcd"[..], &[b'e'; 32]].concat());
