@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const BEGIN: u32 = 24;
 
 /// How close: what is typed is echoed further apart.
-const CLOSE: Duration = Duration::from_millis(2);
+const CLOSE: Duration = Duration::from_millis(5);
 
 /// A burst is over after so many ticks without a character: lines follow each other in less, and the guest's next
 /// burst costs more than these ticks.

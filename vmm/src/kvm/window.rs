@@ -66,7 +66,7 @@ impl Window {
         }
         let failed = |cause| Error::Ioctl("map the ring of coalesced writes", cause);
         // One ring for the VM, in every vCPU's mapping.
-        let offset = size * KVM_COALESCED_MMIO_PAGE_OFFSET as usize;
+        let offset = page_size * libc::off_t::from(KVM_COALESCED_MMIO_PAGE_OFFSET);
         let ring =
             Mapping::new(size, libc::MAP_SHARED, vcpu.as_raw_fd(), offset).map_err(failed)?;
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -132,13 +132,14 @@ impl Window {
     /// Appends the low byte of each write of the register that the kernel has noted, in their order.
     pub fn take(&mut self, bytes: &mut Vec<u8>) {
         let ring = self.ring.start.cast::<kvm_coalesced_mmio_ring>().as_ptr();
-        // SAFETY: both are aligned words of the ring's page, which the kernel accesses atomically.
-        let (first, last) = unsafe {
-            (
-                AtomicU32::from_ptr(&raw mut (*ring).first),
-                AtomicU32::from_ptr(&raw mut (*ring).last),
-            )
-        };
+        // SAFETY: inside the ring's page; this only computes an address.
+        let first = unsafe { &raw mut (*ring).first };
+        // SAFETY: as above.
+        let last = unsafe { &raw mut (*ring).last };
+        // SAFETY: an aligned word of the ring's page, which the kernel accesses atomically.
+        let first = unsafe { AtomicU32::from_ptr(first) };
+        // SAFETY: as above.
+        let last = unsafe { AtomicU32::from_ptr(last) };
         let capacity = (self.ring.size - size_of::<kvm_coalesced_mmio_ring>())
             / size_of::<kvm_coalesced_mmio>();
         // SAFETY: the entries begin behind the head.
@@ -161,10 +162,13 @@ impl Window {
 }
 
 impl Mapping {
-    fn new(size: usize, flags: libc::c_int, fd: libc::c_int, offset: usize) -> io::Result<Self> {
+    fn new(
+        size: usize,
+        flags: libc::c_int,
+        fd: libc::c_int,
+        offset: libc::off_t,
+    ) -> io::Result<Self> {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // The ring lies in the second page.
-        let offset = offset as libc::off_t;
         // SAFETY: a new mapping where the kernel likes; no existing memory is touched.
         let start = unsafe { libc::mmap(ptr::null_mut(), size, prot, flags, fd, offset) };
         match NonNull::new(start) {

@@ -38,7 +38,6 @@ struct State {
     /// The UART is asked for bytes, instead of waiting for them.
     is_burst: bool,
     lines: Lines,
-    has_panicked: bool,
     news: Vec<News>,
 }
 
@@ -113,7 +112,6 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.lines = Lines::default();
-        state.has_panicked = false;
         state.is_burst = false;
         state.news.retain(|news| *news != News::PanicEnded);
     }
@@ -126,7 +124,7 @@ impl Output {
 
     /// Whether the guest's kernel said that it panicked.
     pub fn has_panicked(&self) -> bool {
-        self.lock().has_panicked
+        self.lock().lines.has_panicked
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -190,13 +188,14 @@ impl Output {
         const PANIC: &[u8] = b"Kernel panic - not syncing";
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
         let mut lines = std::mem::take(&mut state.lines);
+        let mut has_panicked = lines.has_panicked;
         lines.feed(bytes, |line| {
-            state.has_panicked |= contains(line, PANIC);
+            has_panicked |= contains(line, PANIC);
             if contains(line, END) {
                 self.announce(state, News::PanicEnded);
             }
         });
-        state.lines = lines;
+        state.lines = Lines { has_panicked, ..lines };
     }
 }
 
@@ -225,6 +224,8 @@ fn contains(line: &[u8], wanted: &[u8]) -> bool {
 #[derive(Default)]
 struct Lines {
     current: Vec<u8>,
+    /// One of them said that the kernel panicked.
+    has_panicked: bool,
 }
 
 /// What is longer is cut: kernel lines are below 1 KiB (LOG_LINE_MAX).
