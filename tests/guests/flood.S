@@ -1,5 +1,5 @@
-// Prints 96 KiB and powers off.
-        .equ    LINES, 1536
+// Prints 72 KiB and powers off.
+        .equ    LINES, 1152
         .macro  BETWEEN
         .endm
         .macro  END

@@ -47,10 +47,10 @@ fn assert_same(found: &str, expected: &str) {
 }
 
 #[test]
-fn an_output_of_96_kib_arrives_whole() {
+fn an_output_of_72_kib_arrives_whole() {
     let finished = Minivmm::start_bare("flood", &[]).finish();
 
-    assert_same(&finished.console, &flood(1536));
+    assert_same(&finished.console, &flood(1152));
     assert_eq!((finished.status, finished.stderr.as_str()), (0, ""));
 }
 
@@ -58,7 +58,7 @@ fn an_output_of_96_kib_arrives_whole() {
 fn so_does_that_of_a_guest_that_never_looks() {
     let finished = Minivmm::start_bare("flood_blind", &[]).finish();
 
-    assert_same(&finished.console, &blind_flood(1536));
+    assert_same(&finished.console, &blind_flood(1152));
     assert_eq!((finished.status, finished.stderr.as_str()), (0, ""));
 }
 
@@ -179,7 +179,7 @@ fn a_slow_reader_loses_nothing() {
         .unwrap();
     let mut console = child.stdout.take().unwrap();
     fcntl(console.as_fd(), FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
-    // What the pipe and minivmm's queue hold is two thirds of it. Without other work the guest fills them in 4 s.
+    // What the pipe and minivmm's queue hold is less. Without other work the guest fills them in 4 s.
     thread::sleep(Duration::from_secs(20));
     let mut text = Vec::new();
     loop {
@@ -191,7 +191,7 @@ fn a_slow_reader_loses_nothing() {
     }
 
     let output = child.wait_with_output().unwrap();
-    assert_same(&String::from_utf8(text).unwrap(), &flood(1536));
+    assert_same(&String::from_utf8(text).unwrap(), &flood(1152));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
 }
@@ -246,11 +246,11 @@ fn a_debugger_that_stops_the_guest_in_a_burst_finds_its_output_complete() {
 
         // The guest is about to write the byte in x23, one of the 55 or of the 8 before them.
         let (line, place) = (rsp.register(21) as usize, rsp.register(22) as usize);
-        let next = flood(1536).as_bytes()[..(line + 1) * 64].to_vec();
+        let next = flood(1152).as_bytes()[..(line + 1) * 64].to_vec();
         let is_next = |len: usize| next.get(len).copied() == Some(rsp_byte(&at_store));
         let shown = settled(&minivmm);
         assert!(shown.len() / 64 == line && is_next(shown.len()), "{line}, {place}: {shown}");
-        assert_same(&shown, &flood(1536)[..shown.len()]);
+        assert_same(&shown, &flood(1152)[..shown.len()]);
         // One byte more, a step each.
         rsp.order(&format!("z1,{store:x},4"));
         assert_eq!(rsp.resume("vCont;s:p1.1").pc(), store + 4);
@@ -260,7 +260,7 @@ fn a_debugger_that_stops_the_guest_in_a_burst_finds_its_output_complete() {
 
     assert_eq!(rsp.receive(), "W00;process:1");
     drop(rsp);
-    assert_same(&minivmm.finish().console, &flood(1536));
+    assert_same(&minivmm.finish().console, &flood(1152));
 }
 
 /// The byte that the guest is about to write.
