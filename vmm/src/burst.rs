@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// So many characters, close to each other, make a burst (docs/performance.md, "Console output").
-const BEGIN: u32 = 24;
+const BEGIN: u32 = 16;
 
 /// How close: what is typed is echoed further apart.
 const CLOSE: Duration = Duration::from_millis(5);
 
 /// A burst is over after so many ticks without a character: lines follow each other in less, and the guest's next
 /// burst costs more than these ticks.
-const IDLE_TICKS: u32 = 8;
+const IDLE_TICKS: u32 = 4;
 
 /// It is over after so many ticks in any case: a guest that looks for input while it prints must be seen to look.
 const MAX_TICKS: u32 = 100;
