@@ -25,6 +25,9 @@ pub trait Device: Send {
 
     /// Takes what the guest writes at `offset`, little-endian. 1, 2, 4 or 8 bytes.
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), Refused>;
+
+    /// Takes the writes that others have noted on its behalf and that it has not seen yet: a vCPU is about to stop.
+    fn catch_up(&mut self) {}
 }
 
 /// An access that a device does not take, and why. The guest is at fault and runs on.
@@ -104,6 +107,13 @@ impl Bus {
         let outcome = self.access(ipa, data.len(), |device, offset| device.write(offset, data));
         if let Err(unanswered) = outcome {
             self.report(unanswered, ipa, data.len(), true);
+        }
+    }
+
+    /// Lets no device lag behind the guest.
+    pub fn catch_up(&self) {
+        for slot in &self.slots {
+            slot.device.lock().unwrap_or_else(PoisonError::into_inner).catch_up();
         }
     }
 

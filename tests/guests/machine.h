@@ -4,6 +4,7 @@
         .equ    UART, 0x09000000
         .equ    UARTFR, 0x18            // PL011 TRM 3.3.3
         .equ    UARTFR_RXFE, 4          // bit: receive FIFO empty
+        .equ    UARTFR_TXFF, 5          // bit: transmit FIFO full
         .equ    NOWHERE, 0x0b000000     // nothing is mapped here
 
         // PSCI, DEN0022, chapter 5

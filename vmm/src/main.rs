@@ -11,6 +11,7 @@
 )]
 
 mod arch;
+mod burst;
 mod cli;
 mod debug;
 mod exit;

@@ -1,5 +1,7 @@
 //! What the PL011 does.
 
+mod posted;
+
 use std::collections::VecDeque;
 
 use super::Wire;
@@ -33,6 +35,8 @@ pub struct Pl011 {
     held_back: bool,
     /// See [`Pl011::polls`].
     idle_looks: u8,
+    /// See [`Pl011::send_posted`]: characters that the transmit FIFO takes beyond its depth.
+    allowance: usize,
 }
 
 impl Pl011 {
@@ -55,6 +59,7 @@ impl Pl011 {
             asserted: false,
             held_back: true,
             idle_looks: 0,
+            allowance: 0,
         }
     }
 
@@ -123,9 +128,20 @@ impl Pl011 {
     }
 
     fn read_register(&mut self, register: Register) -> u32 {
+        let value = self.value(register);
         match register {
             Register::Dr => self.take_received(),
-            Register::Fr => self.look_at_flags(),
+            Register::Fr => self.note_look(value),
+            _ => {}
+        }
+        value
+    }
+
+    fn value(&self, register: Register) -> u32 {
+        match register {
+            // An empty FIFO reads as 0.
+            Register::Dr => self.received.front().copied().unwrap_or(0).into(),
+            Register::Fr => self.fifo_flags() | self.modem_inputs(),
             Register::Ilpr => self.ilpr,
             Register::Ibrd => self.ibrd,
             Register::Fbrd => self.fbrd,
@@ -168,13 +184,12 @@ impl Pl011 {
         Ok(())
     }
 
-    /// UARTFR (TRM 3.3.3).
-    fn look_at_flags(&mut self) -> u32 {
-        let flags = self.fifo_flags() | self.modem_inputs();
+    /// The guest has seen these flags of UARTFR (TRM 3.3.3).
+    fn note_look(&mut self, flags: u32) {
+        self.allowance = 0;
         if flags & (fr::RXFE | fr::BUSY) == fr::RXFE {
             self.idle_looks = self.idle_looks.saturating_add(1);
         }
-        flags
     }
 
     fn fifo_flags(&self) -> u32 {
@@ -228,14 +243,13 @@ impl Pl011 {
         }
     }
 
-    /// A read of UARTDR (TRM 3.3.1). An empty FIFO reads as 0.
-    fn take_received(&mut self) -> u32 {
-        let byte = self.received.pop_front().unwrap_or(0);
+    /// A read of UARTDR (TRM 3.3.1).
+    fn take_received(&mut self) {
+        self.received.pop_front();
         self.update_receive_interrupts();
         if self.loops_back() {
             self.flush();
         }
-        byte.into()
     }
 
     /// A write of UARTDR (TRM 3.3.1). Neither UARTEN nor TXE is asked for: Linux's earlycon and many
@@ -244,7 +258,7 @@ impl Pl011 {
         if !self.polls() {
             self.idle_looks = 0;
         }
-        if self.outgoing.len() >= self.depth() {
+        if self.outgoing.len() >= self.depth() + self.allowance {
             return Err(Refused("transmit FIFO full (UARTFR.TXFF), byte lost"));
         }
         self.outgoing.push_back(byte);

@@ -1,4 +1,5 @@
-//! Instruction cache maintenance after guest text was written through the host's mapping.
+//! Cache maintenance after the VMM wrote what the guest fetches, or reads past the caches. Not tested on hardware:
+//! no cache of the emulated host is ever stale.
 #![expect(unsafe_code, reason = "cache maintenance instructions exist in assembly only")]
 
 use std::arch::asm;
@@ -37,4 +38,15 @@ pub(super) unsafe fn sync_instruction_cache(start: *const u8, len: usize) {
     // SAFETY: barriers. vCPUs that fetch from here are in KVM_RUN's future, behind an exception
     // return, which is their context synchronization event.
     unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Makes what was written to the cache line at `address` (host virtual) visible to a guest that reads it as Device
+/// memory, past the caches: cleans it to the point of coherency (Arm ARM B2.8.2, mismatched attributes). With
+/// FEAT_S2FWB, where KVM makes such reads cacheable, it is not needed.
+///
+/// # Safety
+/// `address` must be mapped and readable.
+pub(super) unsafe fn clean_line(address: *const u8) {
+    // SAFETY: cleaning changes no value.
+    unsafe { asm!("dc cvac, {}", "dsb sy", in(reg) address, options(nostack, preserves_flags)) };
 }

@@ -10,3 +10,4 @@ pub mod plan;
 pub mod regs;
 pub mod vcpu;
 pub mod vm;
+pub mod window;

@@ -17,6 +17,8 @@ pub struct Plan {
     /// GICv3 redistributors; together as many as there are vCPUs, or fewer if the machine has no
     /// room for as many.
     pub redistributors: Vec<Redistributors>,
+    /// A device's registers, a page with the first one of 4 bytes, for the [`Window`](super::window::Window).
+    pub window: u64,
     /// The PMU's overflow interrupt, a PPI.
     pub pmu_intid: u32,
 }

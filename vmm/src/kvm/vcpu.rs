@@ -202,6 +202,11 @@ impl Vcpu {
         }
     }
 
+    /// The devices have seen all that the guest has written, as far as it has run.
+    pub fn catch_up(&self) {
+        self.bus.catch_up();
+    }
+
     /// Devices are accessed from EL1 as a rule, so this is where TTBR1_EL1 is the kernel's, for a
     /// debugger that comes later and finds the vCPU at EL0.
     fn count_access(&mut self) {

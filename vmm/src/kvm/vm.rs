@@ -1,7 +1,7 @@
 //! The virtual machine: what this host's KVM offers, RAM, vCPUs and the interrupt controller.
 #![expect(unsafe_code, reason = "memory slots and device attributes hand pointers to the kernel")]
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use devices::bus::Bus;
 use devices::irq::IrqLine;
@@ -21,6 +21,7 @@ use super::memory::Memory;
 use super::plan::{Plan, Redistributors};
 use super::regs;
 use super::vcpu::Vcpu;
+use super::window::Window;
 
 /// What the host's KVM can do for a debugger.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -53,6 +54,7 @@ pub struct Vm {
     vcpus: Vec<VcpuFd>,
     features: kvm_vcpu_init,
     gic: Gic,
+    window: Option<Arc<Mutex<Window>>>,
 }
 
 /// What must be there as long as any vCPU is.
@@ -60,6 +62,7 @@ pub struct Vm {
 pub(super) struct Machine {
     fd: Arc<VmFd>,
     memory: Memory,
+    window: Option<Arc<Mutex<Window>>>,
 }
 
 /// The GICv2 architecture has eight CPU interfaces (Arm IHI 0048, 1.1).
@@ -102,7 +105,10 @@ impl Vm {
         if has_feature(&features, KVM_ARM_VCPU_PMU_V3) {
             vcpus.iter().try_for_each(|vcpu| init_pmu(vcpu, plan.pmu_intid))?;
         }
-        Ok(Self { fd: Arc::new(fd), kvm, memory, vcpus, features, gic })
+        let fd = Arc::new(fd);
+        let window = vcpus.first().map(|vcpu| Window::new(&fd, vcpu, plan.window)).transpose()?;
+        let window = window.flatten().map(|window| Arc::new(Mutex::new(window)));
+        Ok(Self { fd, kvm, memory, vcpus, features, gic, window })
     }
 
     /// Guest RAM.
@@ -157,6 +163,11 @@ impl Vm {
         SpiLine { vm: Arc::downgrade(&self.fd), intid }
     }
 
+    /// The window over the plan's device, if this host's KVM has one. It goes with the vCPUs.
+    pub fn window(&self) -> Weak<Mutex<Window>> {
+        self.window.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
     /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
     /// already EL1h with everything masked) and hands the vCPUs over.
     pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
@@ -164,7 +175,8 @@ impl Vm {
         let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
             .map(|(index, fd)| {
-                let machine = Machine { fd: self.fd.clone(), memory: self.memory.clone() };
+                let (fd_held, memory) = (self.fd.clone(), self.memory.clone());
+                let machine = Machine { fd: fd_held, memory, window: self.window.clone() };
                 Vcpu::new(fd, machine, bus.clone(), index, has_sve)
             })
             .collect::<Result<_, _>>()?;

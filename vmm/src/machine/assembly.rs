@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boot::fdt::{self, Gic};
 use boot::layout;
@@ -18,6 +18,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::console::Line;
 use super::files::{Files, chain};
 use super::loading::{self, Rest};
+use super::port::Port;
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
@@ -54,7 +55,7 @@ impl Assembly {
     /// stops by itself.
     pub fn new(config: &Config, cmdline: String, line: &Line, stops: Arc<EventFd>) -> Self {
         let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
-        let uart = Arc::new(Mutex::new(uart));
+        let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
         Self { config: config.clone(), cmdline, line: line.clone(), uart, stops }
     }
 
@@ -87,6 +88,7 @@ impl Assembly {
             distributor: layout::GIC_DIST.start(),
             cpu_interface: layout::GICV2_CPU.start(),
             redistributors: redistributors.collect(),
+            window: layout::UART.start(),
             pmu_intid: layout::ppi_intid(layout::PMU_PPI),
         })?;
         Ok(vm)
@@ -164,8 +166,9 @@ impl Assembly {
     fn bus(&self, vm: &Vm) -> Result<Bus, Outcome> {
         self.line.begin_anew();
         let irq = Box::new(vm.irq_line(layout::spi_intid(layout::UART_SPI)));
+        let uart = Pl011::new(irq, Box::new(self.line.clone()));
         *self.uart.lock().unwrap_or_else(PoisonError::into_inner) =
-            Pl011::new(irq, Box::new(self.line.clone()));
+            Port::new(uart, vm.window(), self.line.clone());
         let rtc = Arc::new(Mutex::new(Pl031::new()));
 
         let mut bus = Bus::new(Box::new(|fault| say(fault)));

@@ -59,6 +59,11 @@ impl Line {
     pub fn begin_anew(&self) {
         self.output.begin_anew();
     }
+
+    /// From now on the UART is asked for output once a tick, or no longer.
+    pub fn set_burst(&self, is_burst: bool) {
+        self.output.set_burst(is_burst);
+    }
 }
 
 impl Console {

@@ -7,6 +7,7 @@ mod events;
 mod files;
 mod loading;
 mod output;
+mod port;
 mod signals;
 mod terminal;
 
@@ -15,7 +16,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use boot::cmdline::command_line;
-use devices::pl011::Pl011;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use self::assembly::Assembly;
@@ -23,6 +23,7 @@ use self::console::{Console, Ends};
 use self::events::Guest;
 use self::files::{Files, chain};
 use self::loading::Loading;
+use self::port::Port;
 use crate::cli::{Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
@@ -32,7 +33,7 @@ use crate::kvm::control::Order;
 use crate::kvm::error::Error;
 use crate::message::say;
 
-type Uart = Arc<Mutex<Pl011>>;
+type Uart = Arc<Mutex<Port>>;
 
 /// Runs a guest to its end.
 pub fn run(config: &Config) -> Outcome {

@@ -35,8 +35,9 @@ struct State {
     is_writing: bool,
     /// The UART holds bytes back until there is room.
     is_full: bool,
+    /// The UART is asked for bytes, instead of waiting for them.
+    is_burst: bool,
     lines: Lines,
-    has_panicked: bool,
     news: Vec<News>,
 }
 
@@ -81,7 +82,8 @@ impl Output {
         self.look_at(&mut state, bytes_taken);
         state.is_full |= taken < bytes.len();
         // What the writer waits for; a system call per byte would be wasted on it.
-        if was_empty || state.is_full || bytes.contains(&b'\n') {
+        let is_awaited = was_empty || bytes_taken.contains(&b'\n');
+        if state.is_full || is_awaited && !state.is_burst {
             self.changed.notify_all();
         }
         taken
@@ -110,13 +112,19 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.lines = Lines::default();
-        state.has_panicked = false;
+        state.is_burst = false;
         state.news.retain(|news| *news != News::PanicEnded);
+    }
+
+    /// Whether the UART is to be asked for bytes, once a tick of a millisecond.
+    pub fn set_burst(&self, is_burst: bool) {
+        self.lock().is_burst = is_burst;
+        self.changed.notify_all();
     }
 
     /// Whether the guest's kernel said that it panicked.
     pub fn has_panicked(&self) -> bool {
-        self.lock().has_panicked
+        self.lock().lines.has_panicked
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +143,14 @@ impl Output {
     fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart) {
         let mut is_open = true;
         loop {
+            if self.wait() {
+                uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            }
             let (batch, was_full) = self.next_batch();
+            if batch.is_empty() {
+                // A tick in which nothing came.
+                continue;
+            }
             if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
                 is_open = false;
                 self.announce(&mut self.lock(), News::Closed(error.kind()));
@@ -148,14 +163,22 @@ impl Output {
         }
     }
 
-    fn next_batch(&self) -> (Vec<u8>, bool) {
-        let idle = |state: &mut State| state.queue.is_empty();
+    /// Waits until there is something to write, and then for the end of its line, or for the next tick of a burst.
+    /// True if there is a burst.
+    fn wait(&self) -> bool {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.is_burst;
         let waited = self.changed.wait_while(self.lock(), idle);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
-        let mid_line = |state: &mut State| state.queue.last() != Some(&b'\n') && !state.is_full;
-        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, mid_line);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.is_writing = true;
+        let early = |state: &mut State| {
+            state.is_burst || state.queue.last() != Some(&b'\n') && !state.is_full
+        };
+        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, early);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_burst
+    }
+
+    fn next_batch(&self) -> (Vec<u8>, bool) {
+        let mut state = self.lock();
+        state.is_writing = !state.queue.is_empty();
         (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
     }
 
@@ -164,12 +187,15 @@ impl Output {
     fn look_at(&self, state: &mut State, bytes: &[u8]) {
         const PANIC: &[u8] = b"Kernel panic - not syncing";
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
-        for line in state.lines.feed(bytes) {
-            state.has_panicked |= contains(&line, PANIC);
-            if contains(&line, END) {
+        let mut lines = std::mem::take(&mut state.lines);
+        let mut has_panicked = lines.has_panicked;
+        lines.feed(bytes, |line| {
+            has_panicked |= contains(line, PANIC);
+            if contains(line, END) {
                 self.announce(state, News::PanicEnded);
             }
-        }
+        });
+        state.lines = Lines { has_panicked, ..lines };
     }
 }
 
@@ -198,22 +224,24 @@ fn contains(line: &[u8], wanted: &[u8]) -> bool {
 #[derive(Default)]
 struct Lines {
     current: Vec<u8>,
+    /// One of them said that the kernel panicked.
+    has_panicked: bool,
 }
 
 /// What is longer is cut: kernel lines are below 1 KiB (LOG_LINE_MAX).
 const LINE_MAX: usize = 1024;
 
 impl Lines {
-    /// The lines that `bytes` complete, without their ends.
-    fn feed(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut done = Vec::new();
-        for &byte in bytes {
-            if byte == b'\n' {
-                done.push(std::mem::take(&mut self.current));
-            } else if self.current.len() < LINE_MAX {
-                self.current.push(byte);
+    /// Calls `complete` for each line that `bytes` complete, without its end.
+    fn feed(&mut self, bytes: &[u8], mut complete: impl FnMut(&[u8])) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            let room = LINE_MAX.saturating_sub(self.current.len());
+            self.current.extend(text.get(..room).unwrap_or(text));
+            if text.len() < piece.len() {
+                complete(&self.current);
+                self.current.clear();
             }
         }
-        done
     }
 }

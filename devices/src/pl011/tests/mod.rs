@@ -5,6 +5,7 @@ mod linux;
 mod loopback;
 mod paste;
 mod polling;
+mod posted;
 mod receive;
 mod registers;
 mod transmit;

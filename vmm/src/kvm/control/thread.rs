@@ -96,7 +96,11 @@ pub(super) fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn
         slot.kick.clear();
         drop(state);
 
-        let stop = runner.run(&mut lock(&slot.vcpu), &peers, order);
+        let mut vcpu = lock(&slot.vcpu);
+        let stop = runner.run(&mut vcpu, &peers, order);
+        // Whoever hears of the stop, or waits for it, finds the guest's output complete.
+        vcpu.catch_up();
+        drop(vcpu);
 
         if let Some(stop) = stop {
             order_parking(shared, peers.others());
