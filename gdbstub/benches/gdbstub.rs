@@ -53,7 +53,7 @@ mod packets {
 
     #[divan::bench]
     fn encode_zeros(bencher: Bencher) {
-        encode(bencher, &[0; SIZE]);
+        encode(bencher, &vec![0; SIZE]);
     }
 
     #[divan::bench]

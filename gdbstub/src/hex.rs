@@ -62,6 +62,7 @@ impl<'a> HexBytes<'a> {
     }
 
     /// How many bytes they make.
+    #[expect(clippy::len_without_is_empty, reason = "a length to compare, not a collection")]
     pub fn len(self) -> usize {
         self.0.len()
     }

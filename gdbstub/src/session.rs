@@ -95,9 +95,9 @@ impl Session {
     /// Takes bytes from the client, in any fragmentation, and appends the replies to `out`.
     ///
     /// A packet adds one reply at most (a resume that the target refuses two, a monitor command as
-    /// many as its output takes), of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes at most
-    /// while the target's own texts are short; feed no more at a time than the replies may take up
-    /// memory.
+    /// many as its output takes), of [`PACKET_SIZE`](crate::packet::PACKET_SIZE) data bytes at most,
+    /// each of which may be escaped, while the target's own texts are short; feed no more at a time
+    /// than the replies may take up memory.
     ///
     /// Once it has returned anything but [`Flow::Continue`] the session is over, and bytes after
     /// the packet that ended it are dropped.

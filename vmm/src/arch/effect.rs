@@ -49,14 +49,12 @@ fn fields<const N: usize>(word: u32, at: [u32; N]) -> u32 {
 fn immediate(word: u32) -> Option<Effect> {
     let opc = word >> 29 & 0b11;
     let sets_flags = match word >> 23 & 0b111 {
-        // ADR and ADRP.
-        0b000 | 0b001 => false,
         // ADDS and SUBS.
         0b010 => opc & 1 != 0,
         // ANDS.
         0b100 => opc == 0b11,
-        // Wide moves, bit fields.
-        0b101 | 0b110 => false,
+        // ADR and ADRP, wide moves, bit fields.
+        0b000 | 0b001 | 0b101 | 0b110 => false,
         // EXTR; with other bits here AUTIASPPC, which writes x30.
         0b111 if opc == 0b00 => false,
         // Tags, minimum and maximum.
@@ -125,8 +123,8 @@ fn memory(word: u32) -> Option<Effect> {
     let registers = match word >> 24 & 0b11_1111 {
         // Exclusive, ordered, CAS; CASP writes two pairs of registers.
         0b00_1000 if bit(23) || !bit(21) || bit(31) => loaded(fields(word, [0, 10, 16])),
-        // Literal.
-        0b01_1000 => loaded(fields(word, [0])),
+        // Literal; an unsigned offset.
+        0b01_1000 | 0b11_1001 => loaded(fields(word, [0])),
         // LDAPUR and STLUR; the rest are tags, copies and pairs.
         0b01_1001 if !bit(21) && low == 0b00 => loaded(fields(word, [0])),
         // Pairs.
@@ -139,8 +137,6 @@ fn memory(word: u32) -> Option<Effect> {
         0b11_1000 if !bit(15) || matches!(word >> 12 & 0b111, 0b000 | 0b100) => {
             loaded(fields(word, [0]))
         }
-        // An unsigned offset.
-        0b11_1001 => loaded(fields(word, [0])),
         // Vectors, and everything else.
         _ => return None,
     };

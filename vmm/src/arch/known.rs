@@ -154,7 +154,9 @@ mod tests {
         let slots =
             (0..31).map(Slot::x).chain((0..30).map(Slot::other)).chain((0..32).map(Slot::v));
         let slots: Vec<Slot> = slots.chain([Slot::SP_EL0, Slot::SP_EL1, Slot::PC]).collect();
-        slots.iter().for_each(|slot| known.note(*slot, u128::MAX - u128::from(slot.0)));
+        for slot in &slots {
+            known.note(*slot, u128::MAX - u128::from(slot.0));
+        }
 
         let is_there = |slot: &Slot| known.get(*slot) == Some(u128::MAX - u128::from(slot.0));
         assert!(slots.iter().all(is_there));
@@ -165,7 +167,9 @@ mod tests {
     #[test]
     fn after_a_step_all_but_what_it_wrote_is_known() {
         let known = Known::default();
-        (0..31).for_each(|n| known.note(Slot::x(n), n.into()));
+        for n in 0..31 {
+            known.note(Slot::x(n), n.into());
+        }
         known.note(Slot::SP_EL1, 77);
         known.note(Slot::PC, 0x1000);
         known.note_pstate(0x3c5);
