@@ -190,9 +190,8 @@ fn unmask(vcpu: &Vcpu, before: &Before, may_have_trapped: bool) -> Result<(), Er
 /// In PSTATE: what the instruction has made of them, or else the original bits.
 pub fn unmask_current(vcpu: &Vcpu, before: &Before) -> Result<(), Error> {
     let now = vcpu.pstate()?.0;
-    match before.insn.aif_after(before.pstate.0, now) {
-        Some(pstate) => vcpu.set_masks(pstate),
-        None => {}
+    if let Some(pstate) = before.insn.aif_after(before.pstate.0, now) {
+        vcpu.set_masks(pstate);
     }
     Ok(())
 }
