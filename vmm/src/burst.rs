@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// So many characters, close to each other, make a burst (docs/performance.md, "Console output").
+/// So many characters, close to each other, make a burst (docs/performance.md, "Console output"), which begins with the
+/// end of their line: what it takes to begin would be a pause in the middle of it.
 const BEGIN: u32 = 16;
+
+/// So many make one without an end of their line.
+const LONG_LINE: u32 = 128;
 
 /// How close: what is typed is echoed further apart.
 const CLOSE: Duration = Duration::from_millis(5);
@@ -47,12 +51,12 @@ impl Burst {
     }
 
     /// A character outside of a burst; true if one should begin.
-    pub fn is_due(&mut self, now: Instant) -> bool {
+    pub fn is_due(&mut self, now: Instant, character: u8) -> bool {
         let Self::Off(count, last) = self else { return false };
         let is_close = last.is_some_and(|last| now.saturating_duration_since(last) < CLOSE);
         *count = if is_close { count.saturating_add(1) } else { 1 };
         *last = Some(now);
-        *count >= BEGIN
+        *count >= if character == b'\n' { BEGIN } else { LONG_LINE }
     }
 
     /// Characters within a burst.
@@ -75,12 +79,15 @@ impl Burst {
 mod tests {
     use super::*;
 
-    /// Whether so many characters, so far apart, make a burst.
-    fn makes_a_burst(count: u32, gap: Duration) -> bool {
+    /// After how many of these characters, so far apart, a burst begins.
+    fn begins_after(characters: &[u8], gap: Duration) -> Option<usize> {
         let mut burst = Burst::default();
         let start = Instant::now();
-        (0..count).fold(false, |_, number| burst.is_due(start + gap * number))
+        let due = (0..).zip(characters).position(|(n, it)| burst.is_due(start + gap * n, *it));
+        due.map(|last| last + 1)
     }
+
+    const FAST: Duration = Duration::from_micros(20);
 
     fn begun() -> Burst {
         let mut burst = Burst::default();
@@ -89,26 +96,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_makes_a_burst_and_a_prompt_does_not() {
-        assert!(!makes_a_burst(12, Duration::from_micros(20)));
-        assert!(makes_a_burst(60, Duration::from_micros(20)));
+    fn a_line_makes_a_burst_at_its_end_and_a_prompt_does_not() {
+        assert_eq!(begins_after(b"login: ", FAST), None);
+        assert_eq!(begins_after(b"[    0.000000] Booting Linux\r\n[ ", FAST), Some(30));
+        assert_eq!(begins_after(b"short\nlines\nin a row\n", FAST), Some(21));
+    }
+
+    #[test]
+    fn output_without_lines_makes_one_too() {
+        assert_eq!(begins_after(&[b'.'; 1000], FAST), Some(128));
     }
 
     #[test]
     fn an_echo_of_what_is_typed_does_not() {
-        assert!(!makes_a_burst(1000, Duration::from_millis(30)));
+        assert_eq!(begins_after(&[b'\n'; 1000], Duration::from_millis(30)), None);
     }
 
     #[test]
     fn a_pause_begins_the_count_anew() {
         let mut burst = Burst::default();
         let start = Instant::now();
-        assert!((1..BEGIN).all(|_| !burst.is_due(start)));
+        assert!((1..BEGIN).all(|_| !burst.is_due(start, b'\n')));
 
-        assert!(!burst.is_due(start + CLOSE));
+        assert!(!burst.is_due(start + CLOSE, b'\n'));
 
-        assert!((2..BEGIN).all(|_| !burst.is_due(start + CLOSE)));
-        assert!(burst.is_due(start + CLOSE));
+        assert!((2..BEGIN).all(|_| !burst.is_due(start + CLOSE, b'\n')));
+        assert!(burst.is_due(start + CLOSE, b'\n'));
     }
 
     #[test]
@@ -135,7 +148,7 @@ mod tests {
 
     #[test]
     fn within_a_burst_none_is_due_and_outside_none_is_over() {
-        assert!((0..1000).all(|_| !begun().is_due(Instant::now())));
+        assert!((0..1000).all(|_| !begun().is_due(Instant::now(), b'\n')));
         assert!((0..1000).all(|_| !Burst::default().is_over()));
     }
 }

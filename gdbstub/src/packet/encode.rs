@@ -24,16 +24,33 @@ pub fn encode(data: &[u8], out: &mut Vec<u8>) {
     let mut rest = data;
     while !rest.is_empty() {
         let (plain, after) = rest.split_at(plain(rest));
-        out.extend_from_slice(plain);
-        rest = after;
-        if let Some(&byte) = rest.first() {
-            rest = rest.get(push_run(byte, run(byte, rest), out)..).unwrap_or_default();
-        }
+        push_plain(plain, rest, out);
+        rest = match after {
+            [] => after,
+            [byte, after @ ..] if is_framing(*byte) => {
+                out.extend_from_slice(&[ESCAPE, byte ^ ESCAPE_MASK]);
+                after
+            }
+            [byte, ..] => after.get(push_run(*byte, run(*byte, after), out)..).unwrap_or_default(),
+        };
     }
     let sent = out.get(start..).unwrap_or_default();
     let sum = sent.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     out.push(b'#');
     out.extend(hex::pair(sum));
+}
+
+/// Appends `plain`, which `data` begins with. To copy a whole block and cut it costs less than a short
+/// copy whose length is not known when this is compiled.
+fn push_plain(plain: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    match data.first_chunk::<64>() {
+        Some(block) if plain.len() <= 64 => {
+            let len = out.len() + plain.len();
+            out.extend_from_slice(block);
+            out.truncate(len);
+        }
+        _ => out.extend_from_slice(plain),
+    }
 }
 
 /// How many bytes at the start go out as they are: those before one to be escaped, or a run.

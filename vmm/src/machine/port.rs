@@ -127,7 +127,11 @@ impl Device for Port {
         let outcome = self.uart.write(offset, data);
         if self.burst.is_on() {
             self.keep_up();
-        } else if offset == DATA && self.burst.is_due(Instant::now()) && self.uart.is_steady() {
+        } else if offset == DATA
+            && let Some(character) = data.first()
+            && self.burst.is_due(Instant::now(), *character)
+            && self.uart.is_steady()
+        {
             self.begin_burst();
         }
         outcome
