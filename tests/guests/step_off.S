@@ -10,6 +10,7 @@ _start:
     hvc     #0
     cmp     x0, #1
     b.ne    1b
+is_off:
     adr     x2, again
     bl      turn_on
 wait:
@@ -28,6 +29,7 @@ second:
     ldr     x0, =0x84000002         // PSCI CPU_OFF
 turn_off:
     hvc     #0
+    add     x4, x4, #1              // not reached
     b       .
 
 again:

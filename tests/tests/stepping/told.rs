@@ -100,16 +100,41 @@ fn of_a_vcpu_that_another_one_turns_on() {
 }
 
 #[test]
+fn of_a_vcpu_that_is_turned_on_within_a_step() {
+    let mut bare = Bare::start("step_off", &["--cpus", "2"]);
+    bare.run_to("is_off");
+    let again = bare.address("again");
+    let rsp = &mut bare.rsp;
+    rsp.select(2);
+    // It is known by now, as are all its registers.
+    assert_eq!(rsp.register(32), tests::bare_symbol("step_off", "turn_off") + 4);
+
+    let stop = rsp.resume("vCont;s:p1.2;c");
+
+    assert_eq!((stop.thread(), stop.pc()), (2, again + 4), "{}", stop.text);
+    // Reset: EL1h, all masked.
+    assert_eq!(stop.field("21"), Some("c5030000"));
+    assert_eq!(stop.register(19), 0x3c0);
+    rsp.select(2);
+    assert_true(rsp, &stop);
+    bare.kill();
+}
+
+#[test]
 fn of_registers_that_a_client_wrote() {
     let mut bare = Bare::start("effects", &[]);
     bare.run_to("first");
     let rsp = &mut bare.rsp;
     rsp.set_register(7, 0x1111_2222_3333_4444);
     rsp.order(&format!("P22={}", to_hex(&[0x5a; 16])));
+    // FPSR has bits that do not exist.
+    rsp.order("P42=ffffffff");
     let stop = rsp.resume("vCont;s:p1.1");
 
     assert_eq!(stop.register(7), 0x1111_2222_3333_4444);
     assert_eq!(rsp.ask("p22"), "5a".repeat(16));
+    let fpsr = rsp.ask("p42");
     assert_true(rsp, &stop);
+    assert_eq!(rsp.ask("p42"), fpsr, "told, and asked for again");
     bare.kill();
 }

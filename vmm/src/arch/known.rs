@@ -85,6 +85,11 @@ impl Known {
         }
     }
 
+    /// KVM may have another value now.
+    pub fn forget_one(&self, slot: Slot) {
+        self.names.set(Names(self.names.get().0 & !slot.bit()));
+    }
+
     /// PSTATE as it will be when the vCPU runs.
     pub fn pstate(&self) -> Option<u64> {
         let Pstate { in_kvm, wanted } = self.pstate.get();
@@ -124,18 +129,16 @@ impl Known {
         self.pstate.set(Pstate { in_kvm: None, ..self.pstate.get() });
     }
 
-    /// The vCPU has executed one instruction to its end, at `pc`, with this PSTATE, when these were
-    /// known: what that has left alone is known again.
-    pub fn recall(&self, names: Names, effect: Effect, pc: u64, pstate: u64) {
+    /// The vCPU has executed one instruction to its end, with this PSTATE, when these were known: what
+    /// that has left alone is known again, beside what has been asked for since.
+    pub fn recall(&self, names: Names, effect: Effect, pstate: u64) {
         let x = u128::from(effect.registers & !Effect::SP);
         let sp = match effect.registers & Effect::SP {
             0 => 0,
             _ => Slot::SP_EL0.bit() | Slot::SP_EL1.bit(),
         };
-        self.names.set(Names(names.0 & !(x | sp | Slot::PC.bit())));
-        if !effect.branches {
-            self.note(Slot::PC, pc.wrapping_add(4).into());
-        }
+        let kept = names.0 & !(x | sp | Slot::PC.bit());
+        self.names.set(Names(kept | self.names.get().0));
         if !effect.sets_flags {
             self.note_pstate(pstate);
         }
@@ -176,15 +179,16 @@ mod tests {
         let names = known.names();
         known.forget();
         assert_eq!((known.get(Slot::x(1)), known.pstate()), (None, None));
+        known.note(Slot::PC, 0x1004);
 
-        known.recall(names, ADD, 0x1000, 0x3c5);
+        known.recall(names, ADD, 0x3c5);
         assert_eq!((known.get(Slot::x(2)), known.get(Slot::x(3))), (Some(2), None));
         assert_eq!((known.get(Slot::PC), known.pstate()), (Some(0x1004), Some(0x3c5)));
         assert_eq!(known.get(Slot::SP_EL1), Some(77));
     }
 
     #[test]
-    fn a_branch_that_sets_flags_and_sp_leaves_the_rest() {
+    fn what_sets_flags_and_sp_leaves_the_rest() {
         let known = Known::default();
         known.note(Slot::SP_EL0, 1);
         known.note(Slot::SP_EL1, 2);
@@ -193,11 +197,21 @@ mod tests {
         let names = known.names();
         known.forget();
 
-        let effect = Effect { registers: Effect::SP, sets_flags: true, branches: true };
-        known.recall(names, effect, 0x1000, 5);
+        let effect = Effect { registers: Effect::SP, sets_flags: true, branches: false };
+        known.recall(names, effect, 5);
         let unknown = [Slot::SP_EL0, Slot::SP_EL1, Slot::PC].map(|slot| known.get(slot));
         assert_eq!(unknown, [None; 3]);
         assert_eq!((known.pstate(), known.get(Slot::other(3))), (None, Some(3)));
+    }
+
+    #[test]
+    fn one_is_forgotten_alone() {
+        let known = Known::default();
+        known.note(Slot::x(1), 1);
+        known.note(Slot::x(2), 2);
+
+        known.forget_one(Slot::x(1));
+        assert_eq!((known.get(Slot::x(1)), known.get(Slot::x(2))), (None, Some(2)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::kvm::control::VcpuStop;
 use crate::message::say;
 
 /// Largest piece read from a client at once. It bounds the replies that can pile up: a packet of a few
-/// bytes can ask for 64 KiB.
+/// bytes can ask for 64 KiB, which may double on the way.
 const READ_SIZE: usize = 4 << 10;
 
 /// What a debugger is told that comes before the guest's first instruction.

@@ -6,6 +6,7 @@
 
 use super::engine::{Engine, Owner};
 use super::memory::View;
+use super::points::Except;
 use super::{inject, region};
 use crate::arch::effect::Effect;
 use crate::arch::esr::{Class, Esr};
@@ -66,6 +67,9 @@ impl Before {
 /// Executes the instruction at PC, or the whole region if it is a load-exclusive, as if no
 /// breakpoint were there.
 pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
+    if vcpu.is_off()? {
+        return first_step(engine, vcpu, peers);
+    }
     let before = Before::of(engine, vcpu)?;
     if let Insn::Brk(imm) = before.insn {
         // The guest's own. KVM would hand it to us instead of executing it, time and again.
@@ -73,8 +77,7 @@ pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
         return Ok(DONE);
     }
     let is_region = before.is_load_exclusive();
-    // One that PSCI has turned off executes nothing, for however long.
-    if before.planted.is_none() && !is_region || vcpu.is_off()? {
+    if before.planted.is_none() && !is_region {
         return masked_step(engine, vcpu, peers, &before);
     }
 
@@ -112,6 +115,26 @@ fn skip(vcpu: &Vcpu, before: &Before) -> Steps {
     Ok(DONE)
 }
 
+/// The first instruction of a vCPU that PSCI has turned off, when another one turns it on. Until then it executes
+/// nothing, for however long; then KVM resets it, to all masked, and what was in its registers before has no meaning.
+fn first_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
+    let traps = engine.points().traps(&Except::default());
+    vcpu.set_traps(&Traps { step: true, ..traps })?;
+    let stop = loop {
+        match vcpu.run() {
+            Exit::Debug { esr, .. } if esr.class() == Class::SoftwareStep => return Ok(DONE),
+            Exit::Debug { esr, far } => {
+                break stopped(engine.owner(vcpu, esr, far, &Except::default())?);
+            }
+            Exit::Interrupted if peers.is_kicked() => break None,
+            Exit::Interrupted => {}
+            exit => break Some(VcpuStop::unhandled(vcpu, exit)),
+        }
+    };
+    vcpu.forget_step()?;
+    Ok(stop)
+}
+
 fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before) -> Steps {
     let effect = before.word.and_then(|word| Effect::of(word, before.pstate));
     let known = vcpu.known_registers();
@@ -122,9 +145,12 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
     loop {
         let stop = match vcpu.run() {
             Exit::Debug { esr, .. } if esr.class() == Class::SoftwareStep => {
-                // The syndrome says that the instruction ran to its end.
-                if let Some(effect) = effect.filter(|_| esr.step_valid()) {
-                    vcpu.recall(known, effect, before.pc, before.masked());
+                // The syndrome says that the instruction ran to its end, and PC that it was this one:
+                // another vCPU may have put a branch in its place meanwhile, or a branch's (B2.2.5).
+                let is_next = vcpu.pc()? == before.pc.wrapping_add(4);
+                let is_it = |effect: &Effect| esr.step_valid() && (is_next || effect.branches);
+                if let Some(effect) = effect.filter(is_it) {
+                    vcpu.recall(known, effect, before.masked());
                 }
                 unmask(vcpu, before, !esr.step_valid())?;
                 return Ok(DONE);
@@ -136,7 +162,8 @@ fn masked_step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers, before: &Before)
                 DONE
             }
             Exit::Interrupted if peers.is_kicked() => {
-                vcpu.set_masks(before.pstate.0);
+                // At once: it may have turned itself off, and be turned on and reset before it runs again.
+                vcpu.set_pstate(before.pstate.0)?;
                 None
             }
             Exit::Interrupted => continue,

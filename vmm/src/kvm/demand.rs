@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::ioctl::ioctl_with_mut_ref;
 use vmm_sys_util::{ioctl_ior_nr, ioctl_iowr_nr};
 
-use super::memory::Memory;
+use super::memory::{HUGE_PAGE, Memory};
 
 // linux/userfaultfd.h.
 const UFFDIO: u32 = 0xaa;
@@ -65,6 +65,11 @@ impl Demand {
     /// An error where the host has no such thing, or not for us: vCPUs fault inside the kernel, and to handle that
     /// takes CAP_SYS_PTRACE or the sysctl vm.unprivileged_userfaultfd.
     pub fn new(memory: &Memory, ranges: &[Range<u64>]) -> io::Result<Self> {
+        // MREMAP_DONTUNMAP came with Linux 5.7: better known before anything is missing.
+        let half = HUGE_PAGE as u64 / 2;
+        let scratch = Memory::new(0, 2 * half).map_err(io::Error::other)?;
+        move_pages((&scratch, &(0..half)), (&scratch, &(half..2 * half)))?;
+
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: makes a descriptor and touches no memory.
         let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
@@ -108,22 +113,26 @@ impl Demand {
     /// Puts what was missing into its place: the pages that `staged` has at the same IPAs. Whoever waits for one of
     /// them goes on.
     pub fn provide(&self, staged: &Memory, range: &Range<u64>) -> io::Result<()> {
-        let place = self.memory.host(range).ok_or(io::ErrorKind::InvalidInput)?;
-        let source = pointer(staged.host(range).ok_or(io::ErrorKind::InvalidInput)?);
-        let len = range.end - range.start;
-        let size = len as usize;
-        // What stays behind is mapped, without pages.
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
-        // SAFETY: both ranges are RAM, and readable and writable before and after. The place held nothing, or it would
-        // not be missing. What the source held was for this place.
-        let moved = unsafe { libc::mremap(source, size, size, flags, pointer(place)) };
-        if moved == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let mut range = Wake { start: place, len };
+        move_pages((staged, range), (&self.memory, range))?;
+        let start = self.memory.host(range).ok_or(io::ErrorKind::InvalidInput)?;
+        let mut range = Wake { start, len: range.end - range.start };
         // SAFETY: the structure that this request reads.
         check(unsafe { ioctl_with_mut_ref(&self.fd, UFFDIO_WAKE(), &mut range) })
     }
+}
+
+/// Moves the pages of a range of one memory to a range of another, or of the same, that is as long and holds nothing.
+fn move_pages(from: (&Memory, &Range<u64>), to: (&Memory, &Range<u64>)) -> io::Result<()> {
+    let [from, to] = [from, to].map(|(memory, range)| Some((memory.host(range)?, range)));
+    let (source, range) = from.ok_or(io::ErrorKind::InvalidInput)?;
+    let (place, _) = to.ok_or(io::ErrorKind::InvalidInput)?;
+    let size = (range.end - range.start) as usize;
+    // What stays behind is mapped, without pages.
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    // SAFETY: both ranges are RAM, and readable and writable before and after. The place held nothing, says the caller, and
+    // what the source held was for this place.
+    let moved = unsafe { libc::mremap(pointer(source), size, size, flags, pointer(place)) };
+    if moved == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn pointer(host: u64) -> *mut libc::c_void {

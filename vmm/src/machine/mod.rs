@@ -88,9 +88,11 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         _ => {
             let (control, rest) = assembly.undebugged(vm, files)?;
             let console = start_console(console)?;
-            control.resume((0..control.len()).map(|_| Some(Order::Continue)));
+            // First: without it the guest would find zeroes.
             let loading = rest.map(|rest| Loading::start(rest, stops.clone())).transpose();
-            (Guest::Alone(control, loading.map_err(|error| host("loader", &error))?), console)
+            let loading = loading.map_err(|error| host("loader", &error))?;
+            control.resume((0..control.len()).map(|_| Some(Order::Continue)));
+            (Guest::Alone(control, loading), console)
         }
     };
     events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))

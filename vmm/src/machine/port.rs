@@ -38,7 +38,9 @@ impl Port {
     /// As [`Pl011::receive`].
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.catch_up();
-        if !bytes.is_empty() && self.uart.receive_room() > 0 {
+        // Also where there is no room yet: whether the guest looks for input is seen outside of a burst only, and ticks
+        // wait for a reader that is slow.
+        if !bytes.is_empty() {
             self.end_burst();
         }
         self.uart.receive(bytes)

@@ -24,7 +24,7 @@ impl Pl011 {
             && self.ris & int::TX != 0
     }
 
-    /// Takes what the guest wrote to UARTDR while this was steady, and while [`Pl011::peek`] was what it read.
+    /// Takes what the guest wrote to UARTDR while this was steady, and while [`Pl011::registers`] were what it read.
     ///
     /// Nothing is lost. What the host does not take waits in the transmit FIFO, be it deeper than that is. The
     /// guest has been told that there was room, and acts on that until it looks again: a whole FIFO's depth

@@ -1,4 +1,4 @@
-//! A vCPU's registers. What was read or written is not asked for again before the vCPU runs.
+//! A vCPU's registers. What was read is not asked for again before the vCPU runs.
 
 use super::Vcpu;
 use crate::arch::effect::Effect;
@@ -36,7 +36,7 @@ impl Vcpu {
     /// Writes a 64-bit register that is not PSTATE.
     pub fn set(&self, id: u64, value: u64) -> Result<(), Error> {
         self.tell(id, value)?;
-        self.note(regs::slot(id), value.into());
+        self.forget(regs::slot(id));
         Ok(())
     }
 
@@ -49,13 +49,16 @@ impl Vcpu {
             return Ok(value);
         }
         let value = ask()?;
-        self.note(slot, value);
+        if let Some(slot) = slot {
+            self.known.note(slot, value);
+        }
         Ok(value)
     }
 
-    fn note(&self, slot: Option<Slot>, value: u128) {
+    /// What was written is asked for again: KVM, or the CPU, may keep less of it.
+    fn forget(&self, slot: Option<Slot>) {
         if let Some(slot) = slot {
-            self.known.note(slot, value);
+            self.known.forget_one(slot);
         }
     }
 
@@ -83,7 +86,7 @@ impl Vcpu {
     /// Writes FPSR or FPCR.
     pub fn set_u32(&self, id: u64, value: u32) -> Result<(), Error> {
         self.fd.set_one_reg(id, &value.to_le_bytes()).map_err(doing("write a register"))?;
-        self.note(regs::slot(id), value.into());
+        self.forget(regs::slot(id));
         Ok(())
     }
 
@@ -109,7 +112,7 @@ impl Vcpu {
             self.fd.set_one_reg(regs::v(n.into()), &low)
         };
         written.map_err(doing("write a vector register"))?;
-        self.note(Some(Slot::v(n)), value);
+        self.forget(Some(Slot::v(n)));
         Ok(())
     }
 
@@ -158,8 +161,8 @@ impl Vcpu {
 
     /// The vCPU has run, and executed one instruction to its end: what that has left alone need not
     /// be asked for again.
-    pub fn recall(&self, names: Names, effect: Effect, pc: u64, pstate: u64) {
-        self.known.recall(names, effect, pc, pstate);
+    pub fn recall(&self, names: Names, effect: Effect, pstate: u64) {
+        self.known.recall(names, effect, pstate);
     }
 
     /// Id of the register that `sp` names at the moment.
