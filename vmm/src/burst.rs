@@ -19,9 +19,26 @@ const IDLE_TICKS: u32 = 4;
 /// It is over after so many ticks in any case: a guest that looks for input while it prints must be seen to look.
 const MAX_TICKS: u32 = 100;
 
+/// Characters in a burst that were worth what it took to begin and to end it.
+const WORTH: u32 = 64;
+
+/// Each burst that was not worth it makes the next one take so many times more to begin: input, and a guest that
+/// clears UARTTXINTR, end them early.
+const CAUTION: u32 = 4;
+
+/// More than this it never takes.
+const MOST: u32 = 1 << 14;
+
 /// What the guest is printing at the moment.
 #[derive(Debug)]
-pub enum Burst {
+pub struct Burst {
+    /// Characters that the next one takes to begin.
+    needed: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
     /// Single characters: so many close to each other, and when the last one came.
     Off(u32, Option<Instant>),
     /// A burst, for so many ticks, the last of them without a character.
@@ -30,45 +47,56 @@ pub enum Burst {
         ticks: u32,
         /// Ticks since the last character.
         idle: u32,
+        /// Characters since it began.
+        characters: u32,
     },
 }
 
 impl Default for Burst {
     fn default() -> Self {
-        Self::Off(0, None)
+        Self { needed: BEGIN, state: State::Off(0, None) }
     }
 }
 
 impl Burst {
     /// Whether there is a burst.
     pub fn is_on(&self) -> bool {
-        matches!(self, Self::On { .. })
+        matches!(self.state, State::On { .. })
     }
 
     /// A burst begins.
     pub fn begin(&mut self) {
-        *self = Self::On { ticks: 0, idle: 0 };
+        self.state = State::On { ticks: 0, idle: 0, characters: 0 };
+    }
+
+    /// A burst ends.
+    pub fn end(&mut self) {
+        let State::On { characters, .. } = self.state else { return };
+        let is_worth_it = characters >= WORTH;
+        self.needed = if is_worth_it { BEGIN } else { (self.needed * CAUTION).min(MOST) };
+        self.state = State::Off(0, None);
     }
 
     /// A character outside of a burst; true if one should begin.
     pub fn is_due(&mut self, now: Instant, character: u8) -> bool {
-        let Self::Off(count, last) = self else { return false };
+        let State::Off(count, last) = &mut self.state else { return false };
         let is_close = last.is_some_and(|last| now.saturating_duration_since(last) < CLOSE);
         *count = if is_close { count.saturating_add(1) } else { 1 };
         *last = Some(now);
-        *count >= if character == b'\n' { BEGIN } else { LONG_LINE }
+        *count >= if character == b'\n' { self.needed } else { self.needed.max(LONG_LINE) }
     }
 
-    /// Characters within a burst.
-    pub fn note(&mut self) {
-        if let Self::On { idle, .. } = self {
+    /// So many characters came within a burst.
+    pub fn note(&mut self, count: usize) {
+        if let State::On { idle, characters, .. } = &mut self.state {
             *idle = 0;
+            *characters = characters.saturating_add(count as u32);
         }
     }
 
     /// A tick has passed; true if the burst should end.
     pub fn is_over(&mut self) -> bool {
-        let Self::On { ticks, idle } = self else { return false };
+        let State::On { ticks, idle, .. } = &mut self.state else { return false };
         *ticks += 1;
         *idle += 1;
         *idle > IDLE_TICKS || *ticks >= MAX_TICKS
@@ -81,7 +109,10 @@ mod tests {
 
     /// After how many of these characters, so far apart, a burst begins.
     fn begins_after(characters: &[u8], gap: Duration) -> Option<usize> {
-        let mut burst = Burst::default();
+        begins_after_by(&mut Burst::default(), characters, gap)
+    }
+
+    fn begins_after_by(burst: &mut Burst, characters: &[u8], gap: Duration) -> Option<usize> {
         let start = Instant::now();
         let due = (0..).zip(characters).position(|(n, it)| burst.is_due(start + gap * n, *it));
         due.map(|last| last + 1)
@@ -128,7 +159,7 @@ mod tests {
     fn a_burst_ends_when_nothing_comes_for_some_ticks() {
         let mut burst = begun();
         for _ in 0..3 {
-            burst.note();
+            burst.note(1);
             assert!((0..IDLE_TICKS).all(|_| !burst.is_over()));
         }
         assert!(burst.is_over());
@@ -139,11 +170,30 @@ mod tests {
         let mut burst = begun();
 
         let ticks = (1..=1000).find(|_| {
-            burst.note();
+            burst.note(1);
             burst.is_over()
         });
 
         assert_eq!(ticks, Some(MAX_TICKS));
+    }
+
+    /// Characters that a burst takes to begin after one that carried so many.
+    fn needed_after(burst: &mut Burst, characters: usize) -> u32 {
+        burst.begin();
+        burst.note(characters);
+        burst.end();
+        burst.needed
+    }
+
+    #[test]
+    fn bursts_that_are_not_worth_it_become_rare() {
+        let mut burst = Burst::default();
+
+        assert_eq!(needed_after(&mut burst, 63), 64);
+        assert_eq!(needed_after(&mut burst, 0), 256);
+        assert_eq!(begins_after_by(&mut burst, &[b'\n'; 1000], FAST), Some(256));
+        assert_eq!((0..10).map(|_| needed_after(&mut burst, 1)).last(), Some(MOST));
+        assert_eq!(needed_after(&mut burst, 64), BEGIN);
     }
 
     #[test]

@@ -77,12 +77,12 @@ impl Port {
         if !self.burst.is_on() {
             return;
         }
-        self.burst = Burst::default();
         self.line.set_burst(false);
         self.with_window(|port, window| {
             window.close();
             port.take_posted(window);
         });
+        self.burst.end();
     }
 
     fn with_window(&mut self, act: impl FnOnce(&mut Self, &mut Window)) {
@@ -94,7 +94,7 @@ impl Port {
     fn take_posted(&mut self, window: &mut Window) {
         window.take(&mut self.posted);
         if !self.posted.is_empty() {
-            self.burst.note();
+            self.burst.note(self.posted.len());
             self.uart.send_posted(&self.posted);
             self.posted.clear();
         }
