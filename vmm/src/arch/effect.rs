@@ -67,8 +67,9 @@ fn immediate(word: u32) -> Option<Effect> {
 fn branch(word: u32) -> Option<Effect> {
     let to = |registers| Some(Effect { registers, sets_flags: false, branches: true });
     match word {
-        _ if word & 0xfc00_0000 == 0x1400_0000 => to(0),
-        _ if word & 0xfc00_0000 == 0x9400_0000 => to(1 << 30),
+        // B and BL, as if they were one: another vCPU may put either in place of the other while this one
+        // executes it (B2.2.5).
+        _ if word & 0x7c00_0000 == 0x1400_0000 => to(1 << 30),
         // B.cond and BC.cond, CBZ and CBNZ, TBZ and TBNZ.
         _ if word & 0xff00_0000 == 0x5400_0000 => to(0),
         _ if word & 0x7c00_0000 == 0x3400_0000 => to(0),
