@@ -1,41 +1,69 @@
 //! `monitor` commands: minivmm's own, typed into the debugger.
+//!
+//! [`table`] says what there is, and [`arguments`] reads what comes behind a command's name; both are pure. A
+//! command that looks at the guest has a file of its own here, with the parts that need no KVM beside it or in
+//! `arch`; `run` leads to it.
+
+pub mod arguments;
+#[cfg(target_arch = "aarch64")]
+mod run;
+mod table;
 
 use gdbstub::TargetError;
 
+use self::table::{COMMANDS, Command, Name};
+
+#[cfg(target_arch = "aarch64")]
+pub use run::run;
+
 /// Takes the output of a command, piece by piece.
-type Print<'a> = dyn FnMut(&str) + 'a;
+pub type Print<'a> = dyn FnMut(&str) + 'a;
 
-/// A command, and what `help` says of it.
-struct Command {
-    name: &'static str,
-    help: &'static str,
-    run: fn(&mut Print<'_>),
-}
+/// What somebody typed: the command, and the words behind its name.
+type Typed<'a> = (Name, Vec<&'a str>);
 
-const COMMANDS: &[Command] = &[
-    Command { name: "help", help: "lists these commands", run: help },
-    // The kernel's scripts/gdb take this one's silence for a stub without threads for CPUs.
-    Command { name: "info version", help: "prints the version of minivmm", run: version },
-];
-
-/// Runs a command and hands its output to `print`. Words may have any blanks between them.
-pub fn run(command: &str, print: &mut Print<'_>) -> Result<(), TargetError> {
-    let words = command.split_whitespace().collect::<Vec<_>>().join(" ");
-    match COMMANDS.iter().find(|command| command.name == words) {
+/// Finds the command. Words may have any blanks between them; what stands behind a slash in the first one is an
+/// argument (`xp/4xw`).
+fn parse(text: &str) -> Result<Typed<'_>, TargetError> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let (start, behind) = text.trim_start().split_at(first.find('/').unwrap_or(first.len()));
+    let words: Vec<&str> = start.split_whitespace().chain(behind.split_whitespace()).collect();
+    match find(&words) {
         Some(command) => {
-            (command.run)(print);
-            Ok(())
+            let arguments = words.into_iter().skip(command.name.split(' ').count()).collect();
+            Ok((command.id, arguments))
         }
         None => Err(TargetError::Invalid(format!(
-            "monitor: no command is called {words:?}, monitor help lists them"
+            "monitor: no command is called {:?}, monitor help lists them",
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
         ))),
     }
 }
 
-fn help(print: &mut Print<'_>) {
-    for command in COMMANDS {
-        print(&format!("{:<14} {}\n", command.name, command.help));
+/// The command whose name these words begin with.
+fn find(words: &[&str]) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| {
+        let mut words = words.iter().copied();
+        command.name.split(' ').all(|word| words.next() == Some(word))
+    })
+}
+
+/// Lists the commands, or tells all about one.
+fn help(words: &[&str], print: &mut Print<'_>) -> Result<(), TargetError> {
+    if words.is_empty() {
+        for command in COMMANDS {
+            print(&format!("{:<15} {}\n", command.name, command.summary));
+        }
+        return Ok(());
     }
+    let Some(command) = find(words) else {
+        return Err(TargetError::Invalid(format!(
+            "help: no command is called {:?}, monitor help lists them",
+            words.join(" ")
+        )));
+    };
+    print(&format!("monitor {}\n{}\n", command.syntax, command.details));
+    Ok(())
 }
 
 fn version(print: &mut Print<'_>) {
@@ -46,30 +74,52 @@ fn version(print: &mut Print<'_>) {
 mod tests {
     use super::*;
 
-    fn output(command: &str) -> Result<String, String> {
+    fn told(words: &[&str]) -> Result<String, String> {
         let mut text = String::new();
-        run(command, &mut |piece| text += piece).map_err(|error| error.to_string())?;
+        help(words, &mut |piece| text += piece).map_err(|error| error.to_string())?;
         Ok(text)
     }
 
     #[test]
-    fn help_lists_every_command() {
-        let help = output("help").unwrap();
+    fn help_lists_every_command_in_a_line() {
+        let help = told(&[]).unwrap();
 
         assert_eq!(help.lines().count(), COMMANDS.len());
-        assert!(help.contains("info version   prints the version of minivmm\n"), "{help}");
+        assert!(help.contains("info version    prints the version of minivmm\n"), "{help}");
+    }
+
+    #[test]
+    fn help_on_a_command_has_its_syntax_first() {
+        let help = told(&["info", "version"]).unwrap();
+
+        assert!(help.starts_with("monitor info version\n"), "{help}");
+        assert_eq!(
+            told(&["jump"]).unwrap_err(),
+            "help: no command is called \"jump\", monitor help lists them"
+        );
     }
 
     #[test]
     fn the_version_is_that_of_the_package() {
-        assert_eq!(output("info  version").unwrap(), "minivmm 0.1.0\n");
+        let mut text = String::new();
+        version(&mut |piece| text += piece);
+
+        assert_eq!(text, "minivmm 0.1.0\n");
+    }
+
+    #[test]
+    fn a_name_may_have_two_words_and_what_follows_are_arguments() {
+        assert_eq!(parse("info  version").unwrap(), (Name::Version, vec![]));
+        assert_eq!(parse(" help info\tversion ").unwrap(), (Name::Help, vec!["info", "version"]));
     }
 
     #[test]
     fn what_is_no_command_is_named() {
-        assert_eq!(
-            output("info registers").unwrap_err(),
-            "monitor: no command is called \"info registers\", monitor help lists them"
-        );
+        for (text, said) in [("jump  up", "jump up"), ("info", "info"), ("", "")] {
+            assert_eq!(
+                parse(text).unwrap_err().to_string(),
+                format!("monitor: no command is called {said:?}, monitor help lists them")
+            );
+        }
     }
 }

@@ -23,9 +23,9 @@ pub use restart::{Machine, Prepare, Program};
 
 /// All vCPUs under debug.
 pub struct Guest {
-    control: Control,
-    engine: Arc<Engine>,
-    program: Program,
+    pub(super) control: Control,
+    pub(super) engine: Arc<Engine>,
+    pub(super) program: Program,
     prepare: Prepare,
     /// How a restart went that nobody has asked about yet.
     restarted: Option<Result<(), String>>,
@@ -147,7 +147,7 @@ impl Guest {
         }
     }
 
-    fn with_vcpu<T>(
+    pub(super) fn with_vcpu<T>(
         &self,
         tid: Tid,
         act: impl FnOnce(&Vcpu) -> Result<T, Error>,
@@ -158,7 +158,7 @@ impl Guest {
     }
 
     /// Virtual memory as a vCPU sees it.
-    fn view(&self, tid: Tid) -> Result<View<'_>, TargetError> {
+    pub(super) fn view(&self, tid: Tid) -> Result<View<'_>, TargetError> {
         let mut view = self.with_vcpu(tid, |vcpu| View::of(vcpu, &self.engine.memory))?;
         let others = (0..self.control.len()).filter(|index| *index != tid.index());
         for index in others {
@@ -313,11 +313,11 @@ impl Target for Guest {
 
     fn monitor(
         &mut self,
-        _: Tid,
+        tid: Tid,
         command: &str,
         print: &mut dyn FnMut(&str),
     ) -> Result<(), TargetError> {
-        monitor::run(command, print)
+        monitor::run(self, tid, command, print)
     }
 
     fn detach(&mut self) {

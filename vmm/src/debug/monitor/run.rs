@@ -1,0 +1,64 @@
+//! From a command to the code that obeys it.
+
+use gdbstub::{TargetError, Tid};
+
+use super::table::Name;
+use super::{Print, arguments, help, parse, version};
+use crate::debug::target::Guest;
+
+/// What a command works with.
+pub struct Call<'a, 'p> {
+    /// All vCPUs are parked.
+    pub guest: &'a mut Guest,
+    /// The vCPU that the debugger has selected.
+    pub tid: Tid,
+    /// The words behind the command's name.
+    pub words: &'a [&'a str],
+    out: &'a mut Print<'p>,
+    /// Bytes that may still be printed.
+    room: usize,
+}
+
+/// Bytes that a command prints at most. They wait in memory for the debugger to take them, as two digits each.
+const MOST: usize = 4 << 20;
+
+impl Call<'_, '_> {
+    /// Prints a piece of the output, as long as there is room for it.
+    pub fn print(&mut self, text: &str) {
+        match self.room.checked_sub(text.len()) {
+            Some(room) => {
+                self.room = room;
+                (self.out)(text);
+            }
+            None if self.is_full() => {}
+            None => {
+                self.room = 0;
+                (self.out)("...\ncut off here: a command prints at most 4 MiB\n");
+            }
+        }
+    }
+
+    /// Whether nothing more can be printed: it need not be found out.
+    pub fn is_full(&self) -> bool {
+        self.room == 0
+    }
+}
+
+/// Runs a command and hands its output to `print`.
+pub fn run(
+    guest: &mut Guest,
+    tid: Tid,
+    text: &str,
+    print: &mut Print<'_>,
+) -> Result<(), TargetError> {
+    let (name, words) = parse(text)?;
+    let call = &mut Call { guest, tid, words: &words, out: print, room: MOST };
+    match name {
+        Name::Help => help(call.words, call.out),
+        Name::Version => {
+            arguments::none("info version", call.words)?;
+            version(call.out);
+            Ok(())
+        }
+    }
+}
