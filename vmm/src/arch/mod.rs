@@ -1,14 +1,18 @@
 //! The Arm architecture as pure functions of registers and bytes: no KVM, no I/O, tested on any host.
 //! Section numbers are those of the Arm Architecture Reference Manual for A-profile (DDI 0487).
 
+pub mod attributes;
 pub mod effect;
 pub mod esr;
 pub mod exception;
 pub mod exclusive;
 pub mod flow;
 pub mod insn;
+pub mod kernel_tables;
 pub mod known;
 pub mod pstate;
 pub mod region;
 pub mod stage1;
+pub mod tables;
+pub mod timer;
 pub mod watchpoint;

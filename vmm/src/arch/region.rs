@@ -1,7 +1,8 @@
 //! Ranges of virtual addresses that are alike, for debuggers that ask what is where.
 
+use super::attributes::Attributes;
 use super::stage1::{
-    Half, Regime, SCTLR_M, Unmapped, Walk, align_down, bits, implemented_bits, input_size, is_upper,
+    Half, Regime, SCTLR_M, Unmapped, Walk, align_down, bits, implemented_bits, input_size,
 };
 
 /// A range of virtual addresses that share a descriptor, or that have none for the same reason.
@@ -43,7 +44,9 @@ pub fn around(va: u64, regime: &Regime, read: impl FnMut(u64) -> Option<u64>) ->
     let half = Half::of(va, regime);
     let input_bits = half.as_ref().map_err(|unmapped| *unmapped);
     match input_bits.and_then(|half| Ok((half, half.check(va, regime)?))) {
-        Ok((half, input_bits)) => described(va, &half.walk(va, input_bits, regime, read), regime),
+        Ok((half, input_bits)) => {
+            described(va, &half.walk(va, input_bits, regime, read, |_| {}), regime)
+        }
         Err(Unmapped::NotCanonical) => between_halves(regime),
         Err(_) => whole_half(va),
     }
@@ -71,35 +74,16 @@ fn between_halves(regime: &Regime) -> Region {
     Region { first: 1 << size(0), last, access: None }
 }
 
-/// What the descriptor at which a walk ended says of all its addresses. Permission indirection and
-/// overlays (FEAT_S1PIE, FEAT_S1POE) are not looked up; Linux sets these bits alike with them.
+/// What the descriptor at which a walk ended says of all its addresses.
 fn described(va: u64, walk: &Walk, regime: &Regime) -> Region {
-    /// AP[1]: EL0 has access. AP[2]: no stores, unless DBM makes the first one clear it.
-    const EL0: u64 = 1 << 6;
-    const READ_ONLY: u64 = 1 << 7;
-    const DIRTY_BIT_MODIFIER: u64 = 1 << 51;
-    const PXN: u64 = 1 << 53;
-    const UXN: u64 = 1 << 54;
-    /// Bits 59, 60 and 62 of a table descriptor, from bit 59 on.
-    const PXN_TABLE: u64 = 1 << 0;
-    const UXN_TABLE: u64 = 1 << 1;
-    const READ_ONLY_TABLE: u64 = 1 << 3;
     let first = align_down(va, walk.shift);
     let last = first | bits(u64::MAX, walk.shift - 1, 0);
-    if walk.ipa.is_err() {
-        return Region { first, last, access: None };
-    }
-    // TCR.HPDn: what the tables say does not count.
-    let is_flat = regime.tcr & 1 << (41 + u32::from(is_upper(va))) != 0;
-    let tables = if is_flat { 0 } else { walk.hierarchical };
-    let desc = walk.descriptor;
-    let has = |bit| desc & bit != 0;
-    let is_writable = !has(READ_ONLY) || has(DIRTY_BIT_MODIFIER);
-    let write = is_writable && tables & READ_ONLY_TABLE == 0;
-    // What EL0 can write EL1 does not execute, whatever PXN says (D8.4).
-    let by_el1 = !has(PXN) && tables & PXN_TABLE == 0 && !(has(EL0) && write);
-    let by_el0 = !has(UXN) && tables & UXN_TABLE == 0;
-    Region { first, last, access: Some(Access { write, execute: by_el1 || by_el0 }) }
+    let access = walk.ipa.is_ok().then(|| {
+        let attributes = Attributes::of(va, walk.descriptor, walk.hierarchical, regime);
+        let (el1, el0) = (attributes.el1(), attributes.el0());
+        Access { write: el1.write, execute: el1.execute || el0.execute }
+    });
+    Region { first, last, access }
 }
 
 #[cfg(test)]

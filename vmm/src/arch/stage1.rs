@@ -1,7 +1,10 @@
 //! Stage-1 translation for EL1&0 (Arm ARM D8): a virtual address to an intermediate physical one.
 //! KVM has no `KVM_TRANSLATE` on arm64. Permissions are not checked: a debugger sees what is mapped.
 
-use std::fmt;
+#[path = "stage1/unmapped.rs"]
+mod unmapped;
+
+pub use unmapped::Unmapped;
 
 /// The registers that a walk depends on. All 64 bits wide, as the guest wrote them: nothing in
 /// here, and nothing in the tables, is trusted.
@@ -32,26 +35,6 @@ impl Regime {
     }
 }
 
-/// The last two different values of TTBR1_EL1 that a vCPU had at EL1. Where the kernel is unmapped
-/// at EL0 (KPTI), TTBR1_EL1 holds a trampoline's tables then, and for some instructions at EL1 too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KernelTables([Option<u64>; 2]);
-
-impl KernelTables {
-    /// Takes the value at EL1 down.
-    pub fn note(&mut self, ttbr1: u64) {
-        let [last, before] = &mut self.0;
-        if *last != Some(ttbr1) {
-            *before = last.replace(ttbr1);
-        }
-    }
-
-    /// The later one first.
-    pub fn iter(self) -> impl Iterator<Item = u64> {
-        self.0.into_iter().flatten()
-    }
-}
-
 /// Where a virtual address leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mapping {
@@ -61,35 +44,44 @@ pub struct Mapping {
     pub rest: u64,
 }
 
-/// Why an address does not translate.
+/// A descriptor that a walk has come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unmapped {
-    /// Its top bits are neither all zero nor all one, as far as TCR wants them to be.
-    NotCanonical,
-    /// TCR.EPDn forbids walks of this half.
-    WalkDisabled,
-    /// TCR holds a granule or a size that the architecture has no meaning for.
-    BadTcr,
-    /// Invalid descriptor at this level.
-    Invalid(i8),
-    /// Descriptor at this level, or TTBR (level 0), points outside the output address size.
-    AddressSize(i8),
-    /// Table at this level does not lie in guest memory.
-    TableOutsideMemory(i8),
+pub struct Lookup {
+    /// From -1 to 3.
+    pub level: i8,
+    /// IPA of the table.
+    pub table: u64,
+    /// Position in it.
+    pub index: u64,
+    /// log2 of the bytes that share it.
+    pub shift: u32,
+    /// The descriptor, in this machine's byte order; `None` if the table is not in guest memory.
+    pub descriptor: Option<u64>,
 }
 
-impl fmt::Display for Unmapped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotCanonical => write!(f, "not a canonical address"),
-            Self::WalkDisabled => write!(f, "table walks are disabled for this half (TCR_EL1.EPD)"),
-            Self::BadTcr => write!(f, "TCR_EL1 holds a reserved granule or size"),
-            Self::Invalid(level) => write!(f, "no mapping (level {level})"),
-            Self::AddressSize(level) => write!(f, "address size fault (level {level})"),
-            Self::TableOutsideMemory(level) => {
-                write!(f, "its level {level} table lies outside guest memory")
-            }
-        }
+/// How addresses of a half are walked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// TTBRn_EL1.
+    pub table: u64,
+    /// log2 of a page's bytes.
+    pub page_bits: u32,
+    /// Bits of an address.
+    pub input_bits: u32,
+    /// TCR.DS: descriptors have two bits more of an address in the place of SH.
+    pub is_lpa2: bool,
+}
+
+impl Shape {
+    /// That of the half of `va`, as far as TCR says anything sensible of it.
+    pub fn of(va: u64, regime: &Regime) -> Result<Self, Unmapped> {
+        let half = Half::of(va, regime)?;
+        Ok(Self {
+            table: half.table,
+            page_bits: half.granule as u32,
+            input_bits: input_size(&half, regime)?,
+            is_lpa2: half.format == Format::Lpa2,
+        })
     }
 }
 
@@ -198,7 +190,7 @@ impl Half {
 }
 
 /// Whether `va` belongs to TTBR1, whatever is in its top byte.
-pub(super) fn is_upper(va: u64) -> bool {
+pub fn is_upper(va: u64) -> bool {
     va & 1 << 55 != 0
 }
 
@@ -248,6 +240,16 @@ pub fn translate(
     regime: &Regime,
     read: impl FnMut(u64) -> Option<u64>,
 ) -> Result<Mapping, Unmapped> {
+    trace(va, regime, read, |_| {})
+}
+
+/// As [`translate`]; `see` is told of each descriptor on the way.
+pub fn trace(
+    va: u64,
+    regime: &Regime,
+    read: impl FnMut(u64) -> Option<u64>,
+    see: impl FnMut(&Lookup),
+) -> Result<Mapping, Unmapped> {
     if regime.sctlr & SCTLR_M == 0 {
         // Stage 1 off: a flat map (D8.2.10), as wide as the physical address.
         let ipa = if is_top_byte_ignored(va, regime.tcr) { bits(va, 55, 0) } else { va };
@@ -258,7 +260,7 @@ pub fn translate(
     }
     let half = Half::of(va, regime)?;
     let input_bits = half.check(va, regime)?;
-    let walk = half.walk(va, input_bits, regime, read);
+    let walk = half.walk(va, input_bits, regime, read, see);
     let ipa = walk.ipa?;
     Ok(Mapping { ipa, rest: (1 << walk.shift) - bits(va, walk.shift - 1, 0) })
 }
@@ -294,6 +296,7 @@ impl Half {
         input_bits: u32,
         regime: &Regime,
         mut read: impl FnMut(u64) -> Option<u64>,
+        mut see: impl FnMut(&Lookup),
     ) -> Walk {
         let output_bits = physical_bits(bits(regime.tcr, 34, 32))
             .min(implemented_bits(regime))
@@ -319,10 +322,13 @@ impl Half {
                 descriptor,
                 hierarchical,
             };
-            let Some(word) = read(table + index * 8) else {
+            let ee = regime.sctlr & SCTLR_EE != 0;
+            let word = read(table + index * 8);
+            let descriptor = word.map(|word| if ee { word.swap_bytes() } else { word });
+            see(&Lookup { level, table, index, shift: shift(level), descriptor });
+            let Some(desc) = descriptor else {
                 return end(Err(Unmapped::TableOutsideMemory(level)), 0, hierarchical);
             };
-            let desc = if regime.sctlr & SCTLR_EE != 0 { word.swap_bytes() } else { word };
             // A page looks like a table (D8.3).
             let is_leaf = match (desc & DESC_VALID != 0, desc & DESC_TABLE != 0) {
                 (true, true) => level == LEAF,

@@ -333,13 +333,3 @@ fn big_endian_tables_follow_sctlr_ee() {
 
     assert_eq!(memory.translate(0x10, &regime).map(|m| m.ipa), Ok(0x4000_0010));
 }
-
-#[test]
-fn the_last_two_kernel_tables_are_remembered() {
-    let mut tables = KernelTables::default();
-    for ttbr1 in [1, 2, 2, 1, 1, 3] {
-        tables.note(ttbr1);
-    }
-
-    assert_eq!(tables.iter().collect::<Vec<_>>(), [3, 1]);
-}

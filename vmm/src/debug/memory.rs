@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
 use crate::arch::insn::Word;
+use crate::arch::kernel_tables::KernelTables;
 use crate::arch::pstate::Level;
 use crate::arch::region::{self, Region};
-use crate::arch::stage1::{self, KernelTables, Mapping, Regime, Unmapped};
+use crate::arch::stage1::{self, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::Vcpu;
@@ -43,6 +44,13 @@ impl<'a> View<'a> {
     /// Falls back to another vCPU's tables as well: kernels share them among vCPUs.
     pub fn add_kernel_tables(&mut self, tables: KernelTables) {
         self.kernel.extend(tables.iter());
+    }
+
+    /// What `va` is looked up by, first its own tables.
+    pub fn regimes(&self, va: u64) -> impl Iterator<Item = Regime> {
+        let kernel = self.kernel.iter().filter(move |_| is_upper(va));
+        let others = kernel.map(|ttbr1| Regime { ttbr1: *ttbr1, ..self.regime });
+        std::iter::once(self.regime).chain(others)
     }
 
     /// What addresses in the half of `va` depend on.

@@ -5,9 +5,21 @@
 //! `arch`; `run` leads to it.
 
 pub mod arguments;
+mod dump;
+#[cfg(target_arch = "aarch64")]
+mod pagetable;
 #[cfg(target_arch = "aarch64")]
 mod run;
 mod table;
+#[cfg(target_arch = "aarch64")]
+mod timers;
+#[cfg(target_arch = "aarch64")]
+mod translate;
+mod units;
+#[cfg(target_arch = "aarch64")]
+mod vcpus;
+#[cfg(target_arch = "aarch64")]
+mod xp;
 
 use gdbstub::TargetError;
 

@@ -136,6 +136,8 @@ struct State {
     /// The thread is to end as soon as it is parked.
     is_over: bool,
     thread: Option<Pthread>,
+    /// The same thread as the host's tools call it.
+    thread_id: Option<i32>,
 }
 
 /// A thread that panicked must not take the debugger down with it.
@@ -203,6 +205,11 @@ impl Control {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// The host's number of a vCPU's thread, once that has begun.
+    pub fn thread_id(&self, index: usize) -> Option<i32> {
+        lock(&self.shared.slots.get(index)?.state).thread_id
     }
 
     /// Gives each vCPU its order; `None` leaves it parked. All must be parked.

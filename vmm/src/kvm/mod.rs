@@ -1,6 +1,7 @@
 //! KVM: the only place that speaks ioctl, and with [`cache`] the only one with `unsafe`.
 
 mod cache;
+pub mod clock;
 pub mod control;
 pub mod demand;
 pub mod error;

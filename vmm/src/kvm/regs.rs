@@ -71,6 +71,22 @@ pub const TTBR0_EL1: u64 = sysreg(3, 0, 2, 0, 0);
 pub const TTBR1_EL1: u64 = sysreg(3, 0, 2, 0, 1);
 /// Translation control.
 pub const TCR_EL1: u64 = sysreg(3, 0, 2, 0, 2);
+/// Memory attributes.
+pub const MAIR_EL1: u64 = sysreg(3, 0, 10, 2, 0);
+/// What EL0 may use of the timers.
+pub const CNTKCTL_EL1: u64 = sysreg(3, 0, 14, 1, 0);
+/// The virtual timer's control.
+pub const CNTV_CTL_EL0: u64 = sysreg(3, 3, 14, 3, 1);
+/// The virtual timer's compare value; KVM_REG_ARM_TIMER_CVAL has the encoding of CNTVCT_EL0 (api.rst 4.68).
+pub const CNTV_CVAL_EL0: u64 = sysreg(3, 3, 14, 0, 2);
+/// The virtual counter; KVM_REG_ARM_TIMER_CNT has the encoding of CNTV_CVAL_EL0 (api.rst 4.68).
+pub const CNTVCT_EL0: u64 = sysreg(3, 3, 14, 3, 2);
+/// The physical timer's control. KVM has it and the next two from 6.4 on.
+pub const CNTP_CTL_EL0: u64 = sysreg(3, 3, 14, 2, 1);
+/// The physical timer's compare value.
+pub const CNTP_CVAL_EL0: u64 = sysreg(3, 3, 14, 2, 2);
+/// The physical counter.
+pub const CNTPCT_EL0: u64 = sysreg(3, 3, 14, 0, 1);
 /// Exception syndrome.
 pub const ESR_EL1: u64 = sysreg(3, 0, 5, 2, 0);
 /// Fault address.

@@ -21,9 +21,10 @@ use super::error::{Error, doing};
 use super::regs;
 use super::vm::Machine;
 use crate::arch::esr::Esr;
+use crate::arch::kernel_tables::KernelTables;
 use crate::arch::known::Known;
 use crate::arch::pstate::Level;
-use crate::arch::stage1::{KernelTables, SCTLR_M};
+use crate::arch::stage1::SCTLR_M;
 
 /// Why KVM_RUN came back for good.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use gdbstub::{TargetError, Tid};
 
 use super::table::Name;
-use super::{Print, arguments, help, parse, version};
+use super::{Print, arguments, help, pagetable, parse, timers, translate, vcpus, version, xp};
 use crate::debug::target::Guest;
 
 /// What a command works with.
@@ -60,5 +60,10 @@ pub fn run(
             version(call.out);
             Ok(())
         }
+        Name::Translate => translate::run(call),
+        Name::PageTable => pagetable::run(call),
+        Name::Xp => xp::run(call),
+        Name::Vcpus => vcpus::run(call),
+        Name::Timers => timers::run(call),
     }
 }

@@ -5,6 +5,11 @@
 pub enum Name {
     Help,
     Version,
+    Translate,
+    PageTable,
+    Xp,
+    Vcpus,
+    Timers,
 }
 
 /// What `help` says of a command.
@@ -37,6 +42,56 @@ pub const COMMANDS: &[Command] = &[
         syntax: "info version",
         summary: "prints the version of minivmm",
         details: "Prints the version of minivmm.",
+    },
+    Command {
+        id: Name::Translate,
+        name: "translate",
+        syntax: "translate VA",
+        summary: "walks the tables for a virtual address, level by level",
+        details: "\
+Walks the stage-1 tables for a virtual address as the selected vCPU would: each level's table, the entry in it and the
+descriptor there; what the last one says of memory, access rights and flags; or why the walk ended without a page.
+Rights are what the descriptors say, PAN and WXN aside. At EL0, where the kernel is not mapped (KPTI), upper addresses
+go by the tables that a vCPU was last seen with at EL1, which is said.",
+    },
+    Command {
+        id: Name::PageTable,
+        name: "pagetable",
+        syntax: "pagetable [lower|upper|VA]",
+        summary: "lists what is mapped, neighbours of a kind in one line",
+        details: "\
+Lists what the selected vCPU's tables map: of both halves, of one, or from an address to the end of its half. Neighbours
+with the same rights, memory type and nG are one line, with their size and where they lead: to one piece of physical
+memory, or to so many. It ends after 2^20 descriptors, and says from where to go on.",
+    },
+    Command {
+        id: Name::Xp,
+        name: "xp",
+        syntax: "xp[/[COUNT][FORMAT][SIZE]] PA",
+        summary: "shows physical memory",
+        details: "\
+Shows guest memory by its physical address: COUNT of them (1), in FORMAT x (hexadecimal, the default), d (signed), u
+(unsigned), o (octal) or c (characters), each of SIZE b, h, w (the default) or g: 1, 2, 4 or 8 bytes. There is no i: debuggers
+disassemble. Breakpoints of the debugger's are not shown, but what they stand on. Devices are not read, for that changes them.",
+    },
+    Command {
+        id: Name::Vcpus,
+        name: "vcpus",
+        syntax: "vcpus",
+        summary: "shows where each vCPU stands",
+        details: "\
+Shows for each vCPU whether it is on (PSCI), its PC and exception level, whether its MMU is on, MPIDR_EL1, and the host's
+number of its thread, for tools such as top. `behind WFI` means that it was waiting for an interrupt. The selected one has a star.",
+    },
+    Command {
+        id: Name::Timers,
+        name: "timers",
+        syntax: "timers",
+        summary: "shows the timers of each vCPU",
+        details: "\
+Shows for each vCPU the virtual and the physical timer: control and compare value, the counter now (it goes on while the guest
+is stopped), and in how many microseconds the timer fires, or for how long its condition has been met; and CNTKCTL_EL1, which says
+what EL0 may use. Host kernels before 6.4 do not tell of the physical one.",
     },
 ];
 

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use nix::sys::pthread::pthread_self;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::unistd::gettid;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::{KICK_SIGNAL, Runner, Shared, Slot, lock, order_parking};
@@ -80,7 +81,10 @@ pub(super) fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn
     let mut others = SigSet::all();
     others.remove(KICK_SIGNAL);
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&others), None);
-    lock(&slot.state).thread = Some(pthread_self());
+    let mut state = lock(&slot.state);
+    state.thread = Some(pthread_self());
+    state.thread_id = Some(gettid().as_raw());
+    drop(state);
     loop {
         let mut state = lock(&slot.state);
         let order = loop {
