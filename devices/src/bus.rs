@@ -93,21 +93,33 @@ impl Bus {
         Ok(())
     }
 
-    /// What a guest reads at `ipa`, little-endian: ones where nobody answers.
-    pub fn read(&self, ipa: u64, data: &mut [u8]) {
-        let outcome = self.access(ipa, data.len(), |device, offset| device.read(offset, data));
+    /// What a guest reads at `ipa`, little-endian: ones where nobody answers. Tells the device there by its
+    /// position among [`Self::names`].
+    pub fn read(&self, ipa: u64, data: &mut [u8]) -> Option<usize> {
+        let index = self.position(ipa);
+        let outcome =
+            self.access(index, ipa, data.len(), |device, offset| device.read(offset, data));
         if let Err(unanswered) = outcome {
             data.fill(0xff);
             self.report(unanswered, ipa, data.len(), false);
         }
+        index
     }
 
-    /// What a guest writes at `ipa`, little-endian: ignored where nobody takes it.
-    pub fn write(&self, ipa: u64, data: &[u8]) {
-        let outcome = self.access(ipa, data.len(), |device, offset| device.write(offset, data));
+    /// What a guest writes at `ipa`, little-endian: ignored where nobody takes it. Tells the device there, too.
+    pub fn write(&self, ipa: u64, data: &[u8]) -> Option<usize> {
+        let index = self.position(ipa);
+        let outcome =
+            self.access(index, ipa, data.len(), |device, offset| device.write(offset, data));
         if let Err(unanswered) = outcome {
             self.report(unanswered, ipa, data.len(), true);
         }
+        index
+    }
+
+    /// The devices' names, in the order of their addresses.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
+        self.slots.iter().map(|slot| slot.name)
     }
 
     /// Lets no device lag behind the guest.
@@ -119,11 +131,13 @@ impl Bus {
 
     fn access(
         &self,
+        index: Option<usize>,
         ipa: u64,
         size: usize,
         perform: impl FnOnce(&mut dyn Device, u64) -> Result<(), Refused>,
     ) -> Result<(), Unanswered<'_>> {
-        let slot = self.slot(ipa).ok_or(Unanswered { slot: None, reason: "no device there" })?;
+        let slot = index.and_then(|index| self.slots.get(index));
+        let slot = slot.ok_or(Unanswered { slot: None, reason: "no device there" })?;
         let refused = |Refused(reason)| Unanswered { slot: Some(slot), reason };
         if slot.range.room(ipa) < size as u64 {
             return Err(refused(Refused("access runs over the end of the device")));
@@ -133,9 +147,9 @@ impl Bus {
         perform(&mut *device, ipa - slot.range.base()).map_err(refused)
     }
 
-    fn slot(&self, ipa: u64) -> Option<&Slot> {
+    fn position(&self, ipa: u64) -> Option<usize> {
         let index = self.slots.partition_point(|slot| slot.range.last() < ipa);
-        self.slots.get(index).filter(|slot| slot.range.contains(ipa))
+        self.slots.get(index).filter(|slot| slot.range.contains(ipa)).map(|_| index)
     }
 
     fn report(&self, unanswered: Unanswered<'_>, ipa: u64, size: usize, write: bool) {

@@ -29,6 +29,11 @@ impl Word {
     }
 }
 
+/// Whether an A64 instruction is an unconditional branch to an address of its own (B, C6.2.25).
+pub fn is_branch(word: Word) -> bool {
+    word.0 >> 26 == 0b000101
+}
+
 /// An instruction, as far as stepping over it needs care.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Insn {

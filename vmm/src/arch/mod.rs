@@ -2,14 +2,17 @@
 //! Section numbers are those of the Arm Architecture Reference Manual for A-profile (DDI 0487).
 
 pub mod attributes;
+pub mod classes;
 pub mod effect;
 pub mod esr;
 pub mod exception;
 pub mod exclusive;
 pub mod flow;
+pub mod gic;
 pub mod insn;
 pub mod kernel_tables;
 pub mod known;
+pub mod linux;
 pub mod pstate;
 pub mod region;
 pub mod stage1;

@@ -10,7 +10,7 @@ use super::step::{self, Steps};
 use crate::arch::esr::{Class, Esr};
 use crate::arch::flow::Flow;
 use crate::arch::watchpoint::Watchpoint;
-use crate::kvm::control::{Order, Peers, Runner, Trap, VcpuStop};
+use crate::kvm::control::{Caught, Order, Peers, Runner, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::{Exit, Vcpu};
@@ -37,6 +37,8 @@ pub(super) struct Progress {
     has_moved: bool,
     /// What was made of a hit that it has not got past yet.
     pub(super) judged: Option<Judged>,
+    /// PC where something was caught and reported: the vCPU has to get past it.
+    pub(super) caught: Option<u64>,
 }
 
 /// Whose a debug exception was.
@@ -60,6 +62,11 @@ impl Engine {
     /// What the debugger has set.
     pub fn points(&self) -> MutexGuard<'_, Points> {
         self.points.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many vCPUs there are.
+    pub(super) fn vcpus(&self) -> usize {
+        self.progress.len()
     }
 
     /// Whether KVM can single-step.
@@ -123,6 +130,7 @@ impl Engine {
         self.with_progress(vcpu.index(), |progress| {
             progress.reported.take_if(|(at, _)| stop == step::DONE || stop.is_some() && *at != pc);
             progress.judged.take_if(|judged| stop == step::DONE || judged.pc != pc);
+            progress.caught.take_if(|at| stop == step::DONE || *at != pc);
         });
         match &stop {
             Some(VcpuStop::Trap(Trap::Watchpoint(point, addr)))
@@ -132,7 +140,7 @@ impl Engine {
             }
             Some(VcpuStop::Trap(trap @ (Trap::Breakpoint | Trap::HardwareBreakpoint))) => {
                 match self.judge(vcpu, peers, *trap)? {
-                    Some(Verdict::Report(_)) => {}
+                    Some(Verdict::Report(trap)) => return Ok(Some(VcpuStop::Trap(trap))),
                     Some(Verdict::Pass) => return self.step(vcpu, peers),
                     None => return Ok(None),
                 }
@@ -253,7 +261,7 @@ impl Engine {
         let has_passed = match self.judged(vcpu)? {
             Some(Verdict::Report(trap)) => return Ok(Some(VcpuStop::Trap(trap))),
             Some(Verdict::Pass) => true,
-            None => false,
+            None => self.is_past_catch(vcpu)?,
         };
         // The access that was reported would be reported again, for ever.
         if has_passed || self.support.step && !self.reported(vcpu, pc).is_empty() {
@@ -317,6 +325,9 @@ impl Engine {
                 }
             }
             Class::SoftwareStep | Class::Brk | Class::Bkpt | Class::Other(_) => {}
+        }
+        if esr.class() == Class::Brk && self.is_brk_caught(vcpu, esr.brk_immediate())? {
+            return Ok(Owner::Debugger(Trap::Caught(Caught::Brk(esr.brk_immediate()))));
         }
         inject::deliver(vcpu, esr, far)?;
         Ok(Owner::Guest)

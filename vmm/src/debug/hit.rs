@@ -7,9 +7,13 @@ use gdbstub::{Agent, Machine, Register, agent};
 
 use super::engine::Engine;
 use super::memory::View;
+use super::points::Own;
 use super::registers;
-use crate::kvm::control::{Peers, Trap};
+use crate::arch::esr::Esr;
+use crate::arch::insn::Insn;
+use crate::kvm::control::{Caught, Peers, Trap};
 use crate::kvm::error::Error;
+use crate::kvm::regs;
 use crate::kvm::vcpu::Vcpu;
 
 /// What becomes of a hit.
@@ -81,13 +85,19 @@ impl Engine {
             return Ok(Some(verdict));
         }
         let pc = vcpu.pc()?;
-        let agents = self.points().agents_at(pc);
-        if !self.support.step || agents.iter().all(Option::is_none) {
+        let (agents, own) = {
+            let points = self.points();
+            (points.agents_at(pc), points.own_at(pc))
+        };
+        let caught = if own.is_some() { self.caught_at(vcpu)? } else { None };
+        let caught = caught.map(|caught| Verdict::Report(Trap::Caught(caught)));
+        let is_only_ours = own.is_some() && agents.is_empty();
+        if !self.support.step || !is_only_ours && agents.iter().all(Option::is_none) {
             return Ok(Some(Verdict::Report(trap)));
         }
         let view = View::of(vcpu, &self.memory)?;
         let mut scene = Scene { engine: self, vcpu, view, text: String::new() };
-        let mut verdict = Verdict::Pass;
+        let mut verdict = caught.unwrap_or(Verdict::Pass);
         for agent in &agents {
             match agent.as_ref().map_or(agent::Verdict::Stop, |agent| agent.on_hit(&mut scene)) {
                 agent::Verdict::Pass => {}
@@ -105,5 +115,66 @@ impl Engine {
             progress.judged = Some(Judged { pc, agents, verdict });
         });
         Ok(Some(verdict))
+    }
+
+    /// What the user wants to hear of where the vCPU stands: a BRK of the guest's, or what a breakpoint of our own is
+    /// for.
+    pub fn caught_at(&self, vcpu: &Vcpu) -> Result<Option<Caught>, Error> {
+        let pc = vcpu.pc()?;
+        let (own, has_brk) = {
+            let points = self.points();
+            (points.own_at(pc), points.catches.has_brk())
+        };
+        match own {
+            Some(Own::Panic) => return Ok(Some(Caught::Panic)),
+            Some(Own::Vector) => {
+                let class = Esr(vcpu.get(regs::ESR_EL1)?).ec();
+                if self.points().catches.is_class_caught(class) {
+                    return Ok(Some(Caught::Exception));
+                }
+            }
+            None => {}
+        }
+        if !has_brk {
+            return Ok(None);
+        }
+        let pstate = vcpu.pstate()?;
+        let points = self.points();
+        let found = View::of(vcpu, &self.memory)?.instruction(&points.software, pc);
+        Ok(match found.map(|(_, word)| Insn::decode(word, pstate)) {
+            Some(Insn::Brk(immediate)) if points.catches.is_brk_caught(immediate) => {
+                Some(Caught::Brk(immediate))
+            }
+            _ => None,
+        })
+    }
+
+    /// The debugger hears of what was caught at the vCPU's PC: resumed, it gets past it.
+    pub fn report_caught(&self, vcpu: &Vcpu) -> Result<(), Error> {
+        let pc = vcpu.pc()?;
+        self.with_progress(vcpu.index(), |progress| progress.caught = Some(pc));
+        Ok(())
+    }
+
+    /// Whether the vCPU is to go past what was caught and reported at its PC.
+    pub(super) fn is_past_catch(&self, vcpu: &Vcpu) -> Result<bool, Error> {
+        let pc = vcpu.pc()?;
+        Ok(self.with_progress(vcpu.index(), |progress| {
+            progress.caught.take_if(|at| *at != pc);
+            progress.caught.is_some()
+        }))
+    }
+
+    /// Whether a BRK of the guest's at PC is to be reported before the guest gets it.
+    pub(super) fn is_brk_caught(&self, vcpu: &Vcpu, immediate: u16) -> Result<bool, Error> {
+        let is_caught = self.points().catches.is_brk_caught(immediate);
+        Ok(is_caught && !self.is_past_catch(vcpu)?)
+    }
+
+    /// What is caught has changed: hits that vCPUs stand at are judged again.
+    pub fn judge_again(&self) {
+        for index in 0..self.vcpus() {
+            self.with_progress(index, |progress| progress.judged = None);
+        }
     }
 }

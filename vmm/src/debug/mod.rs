@@ -5,6 +5,7 @@
 //! one, while the vCPUs are parked; `memory` and `points` on both.
 
 pub mod breakpoints;
+pub mod catches;
 
 #[cfg(target_arch = "aarch64")]
 pub mod engine;

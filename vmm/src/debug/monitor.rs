@@ -5,7 +5,16 @@
 //! `arch`; `run` leads to it.
 
 pub mod arguments;
+#[cfg(target_arch = "aarch64")]
+mod catch;
+mod dts;
 mod dump;
+#[cfg(target_arch = "aarch64")]
+mod exits;
+#[cfg(target_arch = "aarch64")]
+mod gic;
+#[cfg(target_arch = "aarch64")]
+mod life;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;
 #[cfg(target_arch = "aarch64")]

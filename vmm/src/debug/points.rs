@@ -1,12 +1,13 @@
 //! Everything that the debugger has set, and the debug registers that hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gdbstub::{Agent, TargetError};
+use gdbstub::{Agent, Kind, Stoppoint, TargetError};
 use kvm_bindings::kvm_guest_debug_arch;
 
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution};
+use super::catches::Catches;
 use crate::arch::watchpoint::{self, Access, Watchpoint};
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::Traps;
@@ -25,6 +26,23 @@ pub struct Points {
     software_agents: Agents,
     /// The same at hardware breakpoints.
     hardware_agents: Agents,
+    /// Which of the software ones the debugger knows of.
+    known: BTreeSet<u64>,
+    /// What else the user wants to hear of.
+    pub catches: Catches,
+    /// First instructions of vectors, with software breakpoints of our own for [`Self::catches`].
+    vectors: BTreeSet<u64>,
+    /// The kernel's panic, in a breakpoint register of our own.
+    panic: Option<u64>,
+}
+
+/// What a breakpoint of our own is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Own {
+    /// The kernel's panic.
+    Panic,
+    /// The exceptions that come by this vector.
+    Vector,
 }
 
 /// By the breakpoints' addresses.
@@ -93,6 +111,10 @@ impl Points {
             watchpoints: Vec::new(),
             software_agents: Agents::default(),
             hardware_agents: Agents::default(),
+            known: BTreeSet::new(),
+            catches: Catches::default(),
+            vectors: BTreeSet::new(),
+            panic: None,
         }
     }
 
@@ -100,6 +122,7 @@ impl Points {
     pub fn traps(&self, except: &Except) -> Traps {
         let mut arch = kvm_guest_debug_arch::default();
         let breakpoints = self.hardware.iter().chain(self.software.in_registers()).copied();
+        let breakpoints = breakpoints.chain(self.extra_register());
         let wanted = breakpoints.filter(|addr| Some(*addr) != except.breakpoint);
         let pairs = arch.dbg_bvr.iter_mut().zip(&mut arch.dbg_bcr);
         for ((value, control), addr) in pairs.zip(wanted) {
@@ -113,18 +136,68 @@ impl Points {
         // As long as we have none, the registers are the guest's.
         let has_breakpoints = self.free_breakpoints() < self.support.breakpoints;
         let has_any = has_breakpoints || !self.watchpoints.is_empty();
-        Traps { brk: self.software.has_planted(), registers: has_any.then_some(arch), step: false }
+        let brk = self.software.has_planted() || self.catches.has_brk();
+        Traps { brk, registers: has_any.then_some(arch), step: false }
     }
 
     /// Breakpoint registers not in use.
     fn free_breakpoints(&self) -> usize {
         let used = self.hardware.len() + self.software.in_registers().len();
+        let used = used + usize::from(self.extra_register().is_some());
         self.support.breakpoints.saturating_sub(used)
+    }
+
+    /// A breakpoint of our own that needs a register for itself.
+    fn extra_register(&self) -> Option<u64> {
+        self.panic.filter(|at| !self.hardware.contains(at) && !self.is_stand_in(*at))
     }
 
     /// Whether a debug register's breakpoint is at `pc`.
     pub fn has_hardware(&self, pc: u64) -> bool {
-        self.hardware.contains(&pc) || self.is_stand_in(pc)
+        self.hardware.contains(&pc) || self.is_stand_in(pc) || self.panic == Some(pc)
+    }
+
+    /// What a breakpoint of our own at `pc` is for.
+    pub fn own_at(&self, pc: u64) -> Option<Own> {
+        if self.panic == Some(pc) {
+            return Some(Own::Panic);
+        }
+        self.vectors.contains(&pc).then_some(Own::Vector)
+    }
+
+    /// Puts our own breakpoint at the kernel's panic, or takes it away.
+    pub fn set_panic(&mut self, at: Option<u64>) -> Result<(), TargetError> {
+        let old = std::mem::replace(&mut self.panic, None);
+        let is_known = at.is_some_and(|at| self.hardware.contains(&at) || self.is_stand_in(at));
+        if at.is_some() && !is_known && self.free_breakpoints() == 0 {
+            self.panic = old;
+            return Err(no_room("hardware breakpoints", self.support.breakpoints));
+        }
+        self.panic = at;
+        Ok(())
+    }
+
+    /// Has our own breakpoints at these vectors, and no others. Of each: its address, the space, and where it leads.
+    pub fn set_vectors(&mut self, vectors: &[(u64, AddressSpace, u64)], memory: &Memory) {
+        let is_wanted = |va: &u64| vectors.iter().any(|(wanted, ..)| wanted == va);
+        let gone: Vec<u64> = self.vectors.iter().copied().filter(|va| !is_wanted(va)).collect();
+        for va in gone {
+            self.vectors.remove(&va);
+            if !self.known.contains(&va) {
+                self.software.remove(va, memory);
+            }
+        }
+        for (va, space, ipa) in vectors {
+            // Memory alone: a register is the debugger's to use.
+            if self.software.insert(*va, *space, Some(*ipa), 0, memory) {
+                self.vectors.insert(*va);
+            }
+        }
+    }
+
+    /// Whether there are breakpoints of our own at any vector.
+    pub fn has_vectors(&self) -> bool {
+        !self.vectors.is_empty()
     }
 
     /// Whether a debug register stands in for a software breakpoint at `pc`.
@@ -142,7 +215,7 @@ impl Points {
 
     /// What is to be done at each of the breakpoints at `pc`; `None`: to report it.
     pub fn agents_at(&self, pc: u64) -> Vec<Option<Arc<Agent>>> {
-        let software = self.software.contains(pc).then(|| self.software_agents.get(pc));
+        let software = self.known.contains(&pc).then(|| self.software_agents.get(pc));
         let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(pc));
         software.into_iter().chain(hardware).collect()
     }
@@ -165,8 +238,11 @@ impl Points {
 
     /// Takes a software breakpoint away.
     pub fn remove_software(&mut self, va: u64, memory: &Memory) {
-        self.software.remove(va, memory);
+        self.known.remove(&va);
         self.software_agents.remove(va);
+        if !self.vectors.contains(&va) {
+            self.software.remove(va, memory);
+        }
     }
 
     /// Sets a software breakpoint at `va`, which leads to `ipa` if anywhere.
@@ -179,6 +255,7 @@ impl Points {
     ) -> Result<(), TargetError> {
         let free = self.free_breakpoints();
         if self.software.insert(va, space, ipa, free, memory) {
+            self.known.insert(va);
             return Ok(());
         }
         let have = self.support.breakpoints;
@@ -248,6 +325,25 @@ impl Points {
         self.software.follow(free, resolve, memory);
     }
 
+    /// All that the debugger has set, with what is to be done at each.
+    pub fn stoppoints(&self) -> Vec<(Stoppoint, Agent)> {
+        let agent = |agents: &Agents, addr| {
+            agents.get(addr).map_or_else(Agent::default, |agent| (*agent).clone())
+        };
+        let breakpoint = |kind, addr| Stoppoint { kind, addr, len: 4 };
+        let software = self
+            .known
+            .iter()
+            .map(|addr| (breakpoint(Kind::Software, *addr), agent(&self.software_agents, *addr)));
+        let hardware = self
+            .hardware
+            .iter()
+            .map(|addr| (breakpoint(Kind::Hardware, *addr), agent(&self.hardware_agents, *addr)));
+        let watchpoints =
+            self.watchpoints.iter().map(|point| (stoppoint(*point), Agent::default()));
+        software.chain(hardware).chain(watchpoints).collect()
+    }
+
     /// Forgets everything that was set. The vCPUs must be parked.
     pub fn clear(&mut self, memory: &Memory) {
         self.software.clear(memory);
@@ -255,7 +351,21 @@ impl Points {
         self.watchpoints.clear();
         self.software_agents = Agents::default();
         self.hardware_agents = Agents::default();
+        self.known.clear();
+        self.catches = Catches::default();
+        self.vectors.clear();
+        self.panic = None;
     }
+}
+
+/// The packet's side of a watchpoint.
+fn stoppoint(point: Watchpoint) -> Stoppoint {
+    let kind = match point.access {
+        Access::Read => Kind::Read,
+        Access::Write => Kind::Write,
+        Access::Any => Kind::Access,
+    };
+    Stoppoint { kind, addr: point.addr, len: point.len }
 }
 
 fn no_room(what: &'static str, have: usize) -> TargetError {

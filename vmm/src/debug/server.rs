@@ -170,6 +170,9 @@ impl Server {
             Some(Err(why)) => return Outcome::Failed(why),
             None => {}
         }
+        if self.guest.is_end_wanted() {
+            return Outcome::Killed;
+        }
         match flow {
             Flow::Killed => return Outcome::Killed,
             Flow::Detached => {

@@ -14,7 +14,7 @@ use crate::arch::exception;
 use crate::arch::flow::Flow;
 use crate::arch::insn::{Insn, Word};
 use crate::arch::pstate::{self, Level, Pstate};
-use crate::kvm::control::{Peers, Trap, VcpuStop};
+use crate::kvm::control::{Caught, Peers, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::regs;
 use crate::kvm::vcpu::{Exit, Traps, Vcpu};
@@ -72,6 +72,9 @@ pub fn step(engine: &Engine, vcpu: &mut Vcpu, peers: &Peers) -> Steps {
     }
     let before = Before::of(engine, vcpu)?;
     if let Insn::Brk(imm) = before.insn {
+        if engine.is_brk_caught(vcpu, imm)? {
+            return Ok(Some(VcpuStop::Trap(Trap::Caught(Caught::Brk(imm)))));
+        }
         // The guest's own. KVM would hand it to us instead of executing it, time and again.
         inject::deliver(vcpu, Esr::brk(imm), 0)?;
         return Ok(DONE);

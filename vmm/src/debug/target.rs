@@ -1,5 +1,6 @@
 //! The guest as the stub sees it. What reads or changes it runs only while all vCPUs are parked.
 
+mod catch;
 mod restart;
 mod stoppoints;
 
@@ -17,15 +18,19 @@ use crate::arch::region::{Access, Region};
 use crate::arch::watchpoint;
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
+use crate::kvm::gic::Gic;
 use crate::kvm::vcpu::Vcpu;
 
-pub use restart::{Machine, Prepare, Program};
+pub use restart::{Description, Machine, Prepare, Program};
 
 /// All vCPUs under debug.
 pub struct Guest {
     pub(super) control: Control,
     pub(super) engine: Arc<Engine>,
     pub(super) program: Program,
+    /// `None`: there is no machine.
+    pub(super) gic: Option<Arc<Gic>>,
+    pub(super) description: Description,
     prepare: Prepare,
     /// How a restart went that nobody has asked about yet.
     restarted: Option<Result<(), String>>,
@@ -36,6 +41,8 @@ pub struct Guest {
     /// Stops that happened beside one that was reported, and that will not happen again.
     unreported: Vec<(usize, Trap)>,
     is_interrupt_wanted: bool,
+    /// Its user has asked for its end.
+    is_end_wanted: bool,
 }
 
 /// What the vCPUs' stops amount to.
@@ -48,7 +55,7 @@ pub enum Event {
     Ended(VcpuStop),
 }
 
-fn host(error: &Error) -> TargetError {
+pub(super) fn host(error: &Error) -> TargetError {
     TargetError::Host(error.to_string())
 }
 
@@ -59,12 +66,15 @@ impl Guest {
             control: machine.control,
             engine: machine.engine,
             program: machine.program,
+            gic: Some(machine.gic),
+            description: machine.description,
             prepare,
             restarted: None,
             is_free: false,
             heard_of: None,
             unreported: Vec::new(),
             is_interrupt_wanted: false,
+            is_end_wanted: false,
         }
     }
 
@@ -76,6 +86,17 @@ impl Guest {
     /// Whether [`Target::interrupt`] was called since this was last asked.
     pub fn take_interrupt(&mut self) -> bool {
         std::mem::take(&mut self.is_interrupt_wanted)
+    }
+
+    /// Ends the guest, as the debugger's kill does.
+    pub(super) fn end(&mut self) {
+        self.control.park();
+        self.is_end_wanted = true;
+    }
+
+    /// Whether its user has asked for its end.
+    pub fn is_end_wanted(&self) -> bool {
+        self.is_end_wanted
     }
 
     /// What breakpoint commands have printed since this was last asked.
@@ -132,8 +153,11 @@ impl Guest {
             Trap::Watchpoint(point, addr) | Trap::Watched(point, addr) => {
                 StopReason::Watch { kind: kind_of(point.access), addr }
             }
+            // Not a breakpoint: GDB goes on from those where it has none.
+            Trap::Caught(_) => StopReason::Signal(stop::SIGTRAP),
             Trap::Step => StopReason::Step,
         };
+        self.tell_caught(tid, trap);
         Stop { tid, reason }
     }
 
@@ -291,6 +315,7 @@ impl Target for Guest {
             self.control.wake();
             return Ok(());
         }
+        self.place_catches()?;
         self.follow()?;
         self.engine.begin(self.heard_of.take());
         let mut orders = vec![None; self.control.len()];

@@ -61,8 +61,21 @@ pub enum Trap {
     Watchpoint(Watchpoint, u64),
     /// The same, but behind its access, which will not happen again.
     Watched(Watchpoint, u64),
+    /// What the user wanted to hear of, which is not the debugger's.
+    Caught(Caught),
     /// The ordered step is done.
     Step,
+}
+
+/// Something of the guest's own that was caught.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caught {
+    /// Its BRK with this immediate, not executed.
+    Brk(u16),
+    /// The kernel's panic, at its first instruction.
+    Panic,
+    /// An exception, at the first instruction of its vector.
+    Exception,
 }
 
 /// Carries out orders on a vCPU's own thread.
@@ -239,6 +252,11 @@ impl Control {
     pub fn wake(&self) {
         // Never full: see `serve`.
         let _ = self.stops.write(1);
+    }
+
+    /// Says something to the debugger, as a vCPU's thread does; in a hurry, so that it is lost where there is no room.
+    pub fn say(&self, text: &str) {
+        let _ = self.shared.words.push(text, || true);
     }
 
     /// What the vCPU threads have said since this was last asked; [`Self::stops_fd`] becomes readable

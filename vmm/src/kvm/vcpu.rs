@@ -17,7 +17,9 @@ use kvm_bindings::{
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use self::registers::IdRegisters;
+use super::clock;
 use super::error::{Error, doing};
+use super::exits::{Count, Exits, Reason};
 use super::regs;
 use super::vm::Machine;
 use crate::arch::esr::Esr;
@@ -87,6 +89,7 @@ pub struct Vcpu {
     /// Trapped accesses so far.
     accesses: u32,
     kernel_tables: KernelTables,
+    exits: Exits,
 }
 
 /// Another thread's handle to make a vCPU leave the guest.
@@ -129,6 +132,7 @@ impl Vcpu {
         index: usize,
         has_sve: bool,
     ) -> Result<Self, Error> {
+        let exits = Exits::new(bus.names().len());
         let mut vcpu = Self {
             fd,
             machine,
@@ -140,6 +144,7 @@ impl Vcpu {
             traps: None,
             accesses: 0,
             kernel_tables: KernelTables::default(),
+            exits,
         };
         vcpu.ids = IdRegisters::of(&vcpu)?;
         Ok(vcpu)
@@ -162,45 +167,51 @@ impl Vcpu {
                 return Exit::Unhandled(error.to_string());
             }
             self.known.forget();
-            match self.fd.run() {
-                Ok(VcpuExit::MmioRead(ipa, data)) => {
-                    self.bus.read(ipa, data);
-                    self.count_access();
-                }
+            self.exits.settle();
+            let result = self.fd.run();
+            let back = clock::ticks();
+            let (reason, exit) = match result {
+                Ok(VcpuExit::MmioRead(ipa, data)) => (Reason::Read(self.bus.read(ipa, data)), None),
                 Ok(VcpuExit::MmioWrite(ipa, data)) => {
-                    self.bus.write(ipa, data);
-                    self.count_access();
+                    (Reason::Write(self.bus.write(ipa, data)), None)
                 }
                 Ok(VcpuExit::Debug(debug)) => {
                     // Before 5.19 the kernel leaves hsr_high to what was there before.
                     let has_high = self.fd.get_kvm_run().flags & HSR_HIGH_VALID != 0;
                     let high = if has_high { u64::from(debug.hsr_high) << 32 } else { 0 };
                     let esr = Esr(high | u64::from(debug.hsr));
-                    return Exit::Debug { esr, far: debug.far };
+                    (Reason::Debug(esr), Some(Exit::Debug { esr, far: debug.far }))
                 }
-                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
-                    return Exit::System(SystemEvent::Shutdown);
-                }
-                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_RESET, _)) => {
-                    return Exit::System(SystemEvent::Reset);
-                }
-                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_CRASH, _)) => {
-                    return Exit::Unhandled("KVM_SYSTEM_EVENT_CRASH".to_owned());
-                }
-                Ok(other) => return Exit::Unhandled(format!("KVM exit {other:?}")),
+                Ok(VcpuExit::SystemEvent(kind, _)) => (Reason::System, Some(system_event(kind))),
+                Ok(other) => (Reason::Other, Some(Exit::Unhandled(format!("KVM exit {other:?}")))),
                 // A trapped access is finished by the entry that this interrupted.
-                Err(errno) if errno.errno() == libc::EINTR => return Exit::Interrupted,
-                Err(errno) if errno.errno() == libc::EAGAIN => {}
-                Err(errno) if errno.errno() == libc::ENOSYS => {
-                    return Exit::Unhandled(
-                        "access outside RAM by an instruction that KVM cannot decode \
-                         (a pair, a vector or a write-back form)"
-                            .to_owned(),
-                    );
+                Err(errno) if errno.errno() == libc::EINTR => {
+                    (Reason::Interrupted, Some(Exit::Interrupted))
                 }
-                Err(errno) => return Exit::Unhandled(format!("KVM_RUN: {errno}")),
+                Err(errno) if errno.errno() == libc::EAGAIN => (Reason::Other, None),
+                Err(errno) => (Reason::Other, Some(Exit::Unhandled(failure(errno)))),
+            };
+            self.exits.came_back(reason, back);
+            match exit {
+                Some(exit) => return exit,
+                None => self.count_access(),
             }
         }
+    }
+
+    /// What [`Self::run`] has come back from the guest for since the start, or the last reset.
+    pub fn exits(&self) -> impl Iterator<Item = (String, Count)> {
+        self.exits.iter(self.bus.names())
+    }
+
+    /// Forgets them.
+    pub fn reset_exits(&mut self) {
+        self.exits.reset();
+    }
+
+    /// The vCPU parks: the time until it runs again is nobody's.
+    pub fn pause(&mut self) {
+        self.exits.settle();
     }
 
     /// The devices have seen all that the guest has written, as far as it has run.
@@ -269,6 +280,26 @@ impl Vcpu {
         let state = self.known_or(Some(regs::POWER_STATE), ask)?;
         Ok(state == KVM_MP_STATE_STOPPED.into())
     }
+}
+
+/// KVM_EXIT_SYSTEM_EVENT's `type`.
+fn system_event(kind: u32) -> Exit {
+    match kind {
+        KVM_SYSTEM_EVENT_SHUTDOWN => Exit::System(SystemEvent::Shutdown),
+        KVM_SYSTEM_EVENT_RESET => Exit::System(SystemEvent::Reset),
+        KVM_SYSTEM_EVENT_CRASH => Exit::Unhandled("KVM_SYSTEM_EVENT_CRASH".to_owned()),
+        other => Exit::Unhandled(format!("KVM exit: system event {other}")),
+    }
+}
+
+/// Why KVM_RUN failed.
+fn failure(errno: kvm_ioctls::Error) -> String {
+    if errno.errno() == libc::ENOSYS {
+        return "access outside RAM by an instruction that KVM cannot decode \
+                (a pair, a vector or a write-back form)"
+            .to_owned();
+    }
+    format!("KVM_RUN: {errno}")
 }
 
 impl fmt::Display for Vcpu {

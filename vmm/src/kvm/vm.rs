@@ -53,7 +53,7 @@ pub struct Vm {
     memory: Memory,
     vcpus: Vec<VcpuFd>,
     features: kvm_vcpu_init,
-    gic: Gic,
+    gic: Arc<Gic>,
     window: Option<Arc<Mutex<Window>>>,
 }
 
@@ -108,12 +108,17 @@ impl Vm {
         let fd = Arc::new(fd);
         let window = vcpus.first().map(|vcpu| Window::new(&fd, vcpu, plan.window)).transpose()?;
         let window = window.flatten().map(|window| Arc::new(Mutex::new(window)));
-        Ok(Self { fd, kvm, memory, vcpus, features, gic, window })
+        Ok(Self { fd, kvm, memory, vcpus, features, gic: Arc::new(gic), window })
     }
 
     /// Guest RAM.
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// The interrupt controller, to look at while the vCPUs are parked. It keeps the VM.
+    pub fn gic(&self) -> Arc<Gic> {
+        self.gic.clone()
     }
 
     /// Whether the interrupt controller is a GICv3, not a GICv2.

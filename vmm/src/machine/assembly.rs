@@ -22,7 +22,7 @@ use super::port::Port;
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
-use crate::debug::target::{Machine, Program};
+use crate::debug::target::{Description, Machine, Program};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
 use crate::kvm::plan::{Plan, Redistributors};
@@ -132,7 +132,10 @@ impl Assembly {
         let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
         let dtb = self.device_tree(&vm, files)?;
         let state = loading::load_all(vm.memory(), files, &dtb)?;
-        Ok(Machine { control: self.start(vm, state, &runner)?, engine, program })
+        let gic = vm.gic();
+        let control = self.start(vm, state, &runner)?;
+        let description = Description { dtb, interrupts: interrupts() };
+        Ok(Machine { control, engine, program, gic, description })
     }
 
     /// Without KASLR Linux runs where it was linked to. With it, or with a device tree that has a
@@ -180,4 +183,16 @@ impl Assembly {
         bus.insert(range(layout::RTC)?, "PL031", rtc).map_err(|error| host("bus", &error))?;
         Ok(bus)
     }
+}
+
+/// By INTID, what the machine has on them.
+fn interrupts() -> Vec<(u32, &'static str)> {
+    const TIMERS: [&str; 4] =
+        ["secure physical timer", "physical timer", "virtual timer", "hypervisor timer"];
+    let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
+    let shared = [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031")];
+    private
+        .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
+        .chain(shared.map(|(spi, name)| (layout::spi_intid(spi), name)))
+        .collect()
 }

@@ -3,7 +3,10 @@
 use gdbstub::{TargetError, Tid};
 
 use super::table::Name;
-use super::{Print, arguments, help, pagetable, parse, timers, translate, vcpus, version, xp};
+use super::{
+    Print, arguments, catch, dts, exits, gic, help, life, pagetable, parse, timers, translate,
+    vcpus, version, xp,
+};
 use crate::debug::target::Guest;
 
 /// What a command works with.
@@ -65,5 +68,23 @@ pub fn run(
         Name::Xp => xp::run(call),
         Name::Vcpus => vcpus::run(call),
         Name::Timers => timers::run(call),
+        Name::Gic => gic::run(call),
+        Name::Exits => exits::run(call),
+        Name::DeviceTree => device_tree(call),
+        Name::Catch => catch::run(call),
+        Name::Reset => life::reset(call),
+        Name::Quit => life::quit(call),
     }
+}
+
+/// `dtb`.
+fn device_tree(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
+    arguments::none("dtb", call.words)?;
+    let blob = std::mem::take(&mut call.guest.description.dtb);
+    dts::write(&blob, |line| {
+        call.print(line);
+        !call.is_full()
+    });
+    call.guest.description.dtb = blob;
+    Ok(())
 }

@@ -10,6 +10,12 @@ pub enum Name {
     Xp,
     Vcpus,
     Timers,
+    Gic,
+    Exits,
+    DeviceTree,
+    Catch,
+    Reset,
+    Quit,
 }
 
 /// What `help` says of a command.
@@ -92,6 +98,64 @@ number of its thread, for tools such as top. `behind WFI` means that it was wait
 Shows for each vCPU the virtual and the physical timer: control and compare value, the counter now (it goes on while the guest
 is stopped), and in how many microseconds the timer fires, or for how long its condition has been met; and CNTKCTL_EL1, which says
 what EL0 may use. Host kernels before 6.4 do not tell of the physical one.",
+    },
+    Command {
+        id: Name::Gic,
+        name: "gic",
+        syntax: "gic [all]",
+        summary: "shows the interrupts that are enabled, pending or active",
+        details: "\
+Shows each vCPU's CPU interface with its private interrupts (SGIs and PPIs), then the shared ones (SPIs) with the vCPU that they
+go to: those that are enabled, pending or active, or all; SGIs, which are always enabled, if pending or active. `line` is the input's level, which KVM tells of a GICv3 only. Reading
+changes nothing.",
+    },
+    Command {
+        id: Name::Exits,
+        name: "exits",
+        syntax: "exits [reset]",
+        summary: "counts what the vCPUs have left the guest for",
+        details: "\
+Counts, for each vCPU, why KVM_RUN came back to minivmm, with the time until it was called again: what minivmm took to handle
+it, parked vCPUs aside. What KVM handles by itself (stage-2 faults, the GIC, timers, WFI) is not in it, nor what an open window over
+the UART keeps from exiting. `interrupted` are kicks, by which a vCPU is parked. `reset` begins anew.",
+    },
+    Command {
+        id: Name::DeviceTree,
+        name: "dtb",
+        syntax: "dtb",
+        summary: "shows the device tree that the guest got",
+        details: "\
+Shows the device tree as the guest got it, as source: minivmm's own or that of --dtb. What the guest has done to it since is not in
+it. Values that look like strings are written as such, else as cells of 32 bits, else as bytes.",
+    },
+    Command {
+        id: Name::Catch,
+        name: "catch",
+        syntax: "catch [brk on|off [IMM] | panic on|off | exception CLASS|off]",
+        summary: "stops at the guest's own BRKs, panics and exceptions",
+        details: "\
+Stops with SIGTRAP, and says why, before the guest sees
+- `brk`: its own BRKs, all or those with an immediate: BUG, WARN, KASAN, UBSAN, kprobes. Resumed, the guest gets its BRK as always.
+- `panic`: the kernel's panic, at its first instruction. It takes the kernel's symbols, and a hardware breakpoint.
+- `exception`: exceptions to EL1 of a class, by number or name (a wrong name gets the list): at the first instruction of their vector.
+Alone it lists what is caught. Catches stay when the guest is run again or reset, and go when the debugger detaches.",
+    },
+    Command {
+        id: Name::Reset,
+        name: "reset",
+        syntax: "reset",
+        summary: "makes the guest anew, stopped at its first instruction",
+        details: "\
+Makes the guest anew from its files, as they are then, and stops it at its first instruction. The debugger's breakpoints and
+watchpoints are set again, as far as they can be, and catches stay. The debugger is not told that everything has changed:
+in GDB, `maintenance flush register-cache` makes it look again.",
+    },
+    Command {
+        id: Name::Quit,
+        name: "quit",
+        syntax: "quit",
+        summary: "ends minivmm",
+        details: "Ends the guest and minivmm, with exit status 0, as the debugger's kill does.",
     },
 ];
 

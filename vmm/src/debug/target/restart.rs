@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use gdbstub::TargetError;
+use gdbstub::{Stoppoint, TargetError, Tid};
 
 use super::Guest;
 use crate::debug::engine::Engine;
 use crate::kvm::control::Control;
+use crate::kvm::gic::Gic;
 use crate::kvm::memory::Memory;
 use crate::kvm::vm::DebugSupport;
 use crate::message::say;
@@ -19,6 +20,19 @@ pub struct Machine {
     pub engine: Arc<Engine>,
     /// What runs on them.
     pub program: Program,
+    /// Their interrupt controller.
+    pub gic: Arc<Gic>,
+    /// What the guest is told of the machine.
+    pub description: Description,
+}
+
+/// What the guest is told of the machine, for people who ask what it is.
+#[derive(Default)]
+pub struct Description {
+    /// The device tree, as it was handed over.
+    pub dtb: Vec<u8>,
+    /// Interrupts by INTID, and what they are of.
+    pub interrupts: Vec<(u32, &'static str)>,
 }
 
 /// What is known of the kernel from outside.
@@ -28,6 +42,13 @@ pub struct Program {
     pub vmlinux: Option<String>,
     /// How far it runs from where it was linked to.
     pub slide: Option<u64>,
+}
+
+impl Program {
+    /// Where a symbol is at run time, as far as that is known.
+    pub fn address_of(&self, _: &str) -> Option<u64> {
+        None
+    }
 }
 
 /// Opens and checks what the machine is made of. An error says what cannot be used; nothing has
@@ -67,7 +88,9 @@ impl Guest {
         })?;
         // The old machine's threads, memory and descriptors have gone before there are new ones.
         self.control = self.control.without_vcpus();
+        let catches = std::mem::take(&mut self.engine.points().catches);
         self.engine = Arc::new(Engine::new(Memory::default(), DebugSupport::default(), 0));
+        self.gic = None;
         self.heard_of = None;
         self.unreported.clear();
         self.is_interrupt_wanted = false;
@@ -76,8 +99,23 @@ impl Guest {
             self.control = machine.control;
             self.engine = machine.engine;
             self.program = machine.program;
+            self.gic = Some(machine.gic);
+            self.description = machine.description;
+            // They are the user's, who has not been asked.
+            self.engine.points().catches = catches;
         });
         self.restarted = Some(result.clone());
         result.map_err(TargetError::Host)
+    }
+
+    /// As [`Self::start_again`], for a debugger that believes its breakpoints and watchpoints to be set still. Tells
+    /// those that are not, and why.
+    pub fn start_again_with_stoppoints(
+        &mut self,
+    ) -> Result<Vec<(Stoppoint, TargetError)>, TargetError> {
+        let stoppoints = self.engine.points().stoppoints();
+        self.start_again()?;
+        let set = |(point, agent)| self.set(Tid::FIRST, point, agent).err().map(|why| (point, why));
+        Ok(stoppoints.into_iter().filter_map(set).collect())
     }
 }

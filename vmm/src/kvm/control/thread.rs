@@ -104,6 +104,7 @@ pub(super) fn serve(shared: &Shared, index: usize, stops: &EventFd, runner: &dyn
         let stop = runner.run(&mut vcpu, &peers, order);
         // Whoever hears of the stop, or waits for it, finds the guest's output complete.
         vcpu.catch_up();
+        vcpu.pause();
         drop(vcpu);
 
         if let Some(stop) = stop {
