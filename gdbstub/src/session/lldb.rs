@@ -1,11 +1,10 @@
 //! What LLDB asks beyond the RSP (its document "GDB Remote Protocol Extensions"). All of it saves
 //! packets or tells LLDB what it would otherwise guess.
 
-use crate::aarch64::{Register, RegisterValue};
+use crate::aarch64::Register;
 use crate::command::Described;
 use crate::hex;
 use crate::json;
-use crate::register_info::RegisterInfo;
 use crate::reply::{Error, Reply};
 use crate::session::{Session, State, threads};
 use crate::stop::{self, Stop, StopReason};
@@ -48,9 +47,9 @@ pub fn describe(target: &dyn Target, what: Described) -> Reply {
 }
 
 /// Past the last register LLDB expects an error.
-pub fn register_info(number: u64) -> Result<Reply, Error> {
-    let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
-    Ok(Reply::Text(RegisterInfo::of(reg).fields()))
+pub fn register_info(target: &dyn Target, number: u64) -> Result<Reply, Error> {
+    let info = target.description().info(number).ok_or(Error::NoSuchRegister { number })?;
+    Ok(Reply::Text(info.fields()))
 }
 
 impl Session {
@@ -65,7 +64,7 @@ impl Session {
             let ids: Vec<String> = tids.iter().map(|tid| format!("{:x}", tid.number())).collect();
             let pc = |tid: &Tid| {
                 let pc = target.read_register(*tid, Register::Pc);
-                format!("{:x}", pc.map_or(0, RegisterValue::as_u64))
+                format!("{:x}", pc.map_or(0, |pc| pc.as_u64()))
             };
             let pcs: Vec<String> = tids.iter().map(pc).collect();
             fields.push(format!("threads:{};thread-pcs:{};", ids.join(","), pcs.join(",")));
@@ -107,9 +106,9 @@ impl Session {
             _ => String::new(),
         };
         let registers: Vec<String> = Register::core()
-            .filter_map(|reg| {
+            .filter_map(|(number, reg)| {
                 let value = target.read_register(tid, reg).ok()?;
-                Some(format!("\"{}\":\"{}\"", reg.number(), value.to_hex(reg)))
+                Some(format!("\"{number}\":\"{}\"", value.to_hex(reg.core_size())))
             })
             .collect();
         format!(

@@ -11,7 +11,7 @@ use kvm_bindings::{
     KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE,
     KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE,
     KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP,
-    KVM_GUESTDBG_USE_HW, kvm_device_attr, kvm_userspace_memory_region, kvm_vcpu_init,
+    KVM_GUESTDBG_USE_HW, RegList, kvm_device_attr, kvm_userspace_memory_region, kvm_vcpu_init,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 
@@ -139,6 +139,36 @@ impl Vm {
             .collect()
     }
 
+    /// Ids of the registers that the vCPUs have (KVM_GET_REG_LIST).
+    pub fn register_ids(&self) -> Result<Vec<u64>, Error> {
+        /// Room for more than any KVM has.
+        const MOST: usize = 4096;
+        let Some(vcpu) = self.vcpus.first() else { return Ok(Vec::new()) };
+        // It has no more room than it may have.
+        let Ok(mut list) = RegList::new(MOST) else { return Ok(Vec::new()) };
+        vcpu.get_reg_list(&mut list).map_err(doing("list the registers"))?;
+        Ok(list.as_slice().to_vec())
+    }
+
+    /// Bytes of the longest SVE vector that the vCPUs have; `None` without SVE.
+    pub fn vector_length(&self) -> Result<Option<usize>, Error> {
+        let Some(vcpu) = self.vcpus.first().filter(|_| self.has_sve()) else { return Ok(None) };
+        let mut lengths = [0; 64];
+        vcpu.get_one_reg(regs::SVE_VLS, &mut lengths).map_err(doing("read the vector lengths"))?;
+        let longest = lengths.iter().rposition(|byte| *byte != 0);
+        let bit = longest.map(|at| 8 * at + lengths.get(at).map_or(0, |byte| byte.ilog2()) as usize);
+        Ok(bit.map(|bit| 16 * (bit + 1)))
+    }
+
+    fn has_sve(&self) -> bool {
+        has_feature(&self.features, KVM_ARM_VCPU_SVE)
+    }
+
+    /// Whether the vCPUs have pointer authentication.
+    pub fn has_pauth(&self) -> bool {
+        has_feature(&self.features, KVM_ARM_VCPU_PTRAUTH_ADDRESS)
+    }
+
     /// What KVM can do for a debugger; an error if that is nothing.
     pub fn debug_support(&self) -> Result<DebugSupport, Error> {
         if self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG.into()) <= 0 {
@@ -171,7 +201,7 @@ impl Vm {
     /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
     /// already EL1h with everything masked) and hands the vCPUs over.
     pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
-        let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
+        let has_sve = self.has_sve();
         let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
             .map(|(index, fd)| {

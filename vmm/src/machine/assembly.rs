@@ -22,6 +22,7 @@ use super::port::Port;
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
+use crate::debug::registers::RegisterSet;
 use crate::debug::target::{Machine, Program};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
@@ -127,7 +128,9 @@ impl Assembly {
         support: DebugSupport,
         files: &Files,
     ) -> Result<Machine, Outcome> {
-        let engine = Arc::new(Engine::new(vm.memory().clone(), support, self.config.cpus));
+        let registers = Arc::new(RegisterSet::of(&vm)?);
+        let memory = vm.memory().clone();
+        let engine = Arc::new(Engine::new(memory, registers, support, self.config.cpus));
         let runner: Arc<dyn Runner> = engine.clone();
         let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
         let dtb = self.device_tree(&vm, files)?;

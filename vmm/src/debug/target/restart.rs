@@ -67,7 +67,9 @@ impl Guest {
         })?;
         // The old machine's threads, memory and descriptors have gone before there are new ones.
         self.control = self.control.without_vcpus();
-        self.engine = Arc::new(Engine::new(Memory::default(), DebugSupport::default(), 0));
+        let registers = self.engine.registers.clone();
+        let support = DebugSupport::default();
+        self.engine = Arc::new(Engine::new(Memory::default(), registers, support, 0));
         self.heard_of = None;
         self.unreported.clear();
         self.is_interrupt_wanted = false;
