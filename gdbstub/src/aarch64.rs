@@ -72,7 +72,11 @@ impl Register {
     /// x0-x30, sp, pc and cpsr with their numbers: what a stop reply carries, so that a step needs
     /// no `g` after it.
     pub fn core() -> impl Iterator<Item = (u16, Self)> {
-        (0..31).map(Self::X).chain([Self::Sp, Self::Pc, Self::Cpsr]).zip(0..).map(|(reg, n)| (n, reg))
+        (0..31)
+            .map(Self::X)
+            .chain([Self::Sp, Self::Pc, Self::Cpsr])
+            .zip(0..)
+            .map(|(reg, n)| (n, reg))
     }
 
     /// Its bytes on the wire, before hex; `vector` is those of a Z.
@@ -205,12 +209,10 @@ mod tests {
 
         assert_eq!(core.len(), 34);
         assert_eq!(core[0], (0, Register::X(0)));
-        assert_eq!(core[30..], [
-            (30, Register::X(30)),
-            (31, Register::Sp),
-            (32, Register::Pc),
-            (33, Register::Cpsr)
-        ]);
+        assert_eq!(
+            core[30..],
+            [(30, Register::X(30)), (31, Register::Sp), (32, Register::Pc), (33, Register::Cpsr)]
+        );
         assert_eq!(core.iter().map(|(_, reg)| reg.core_size()).sum::<usize>(), 268);
     }
 

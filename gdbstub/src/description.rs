@@ -159,11 +159,6 @@ impl Description {
         u16::try_from(at).ok()
     }
 
-    /// Whether there is pointer authentication.
-    pub(crate) fn has_pauth(&self) -> bool {
-        self.contents.has_pauth
-    }
-
     /// Bytes of an SVE vector.
     pub(crate) fn vector_length(&self) -> Option<usize> {
         self.contents.vector_length

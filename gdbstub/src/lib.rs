@@ -42,5 +42,6 @@ pub use description::Description;
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
 pub use target::{
-    Action, Kind, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError, Tid,
+    Action, AddressBits, Kind, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError,
+    Tid,
 };

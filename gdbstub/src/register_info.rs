@@ -50,19 +50,13 @@ impl RegisterInfo {
                 dwarf: Some(n),
                 ..plain(&format!("x{n}"), "int64")
             },
-            Register::Sp => Self {
-                generic: Some("sp".to_owned()),
-                dwarf: Some(31),
-                ..plain("sp", "data_ptr")
-            },
-            Register::Pc => Self {
-                generic: Some("pc".to_owned()),
-                dwarf: Some(32),
-                ..plain("pc", "code_ptr")
-            },
-            Register::Cpsr => {
-                Self { generic: Some("flags".to_owned()), ..plain("cpsr", "pstate") }
+            Register::Sp => {
+                Self { generic: Some("sp".to_owned()), dwarf: Some(31), ..plain("sp", "data_ptr") }
             }
+            Register::Pc => {
+                Self { generic: Some("pc".to_owned()), dwarf: Some(32), ..plain("pc", "code_ptr") }
+            }
+            Register::Cpsr => Self { generic: Some("flags".to_owned()), ..plain("cpsr", "pstate") },
             Register::V(n) => Self {
                 dwarf: Some(n.saturating_add(64)),
                 whole: description.number(Register::Z(n)),

@@ -147,6 +147,15 @@ pub enum Space {
     Physical,
 }
 
+/// How many bits of a virtual address count, in either half of the address space.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct AddressBits {
+    /// From 0 up.
+    pub lower: u32,
+    /// From 2^64 - 1 down.
+    pub upper: u32,
+}
+
 /// What may be done with memory.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Permissions {
@@ -182,9 +191,9 @@ pub trait Target {
     /// How far the program is from the addresses it was linked to; `None` while not known.
     fn slide(&self) -> Option<u64>;
 
-    /// Bits of a virtual address that count; those above tell kernel from user space, or hold tags
-    /// and signatures.
-    fn address_bits(&self) -> u32;
+    /// Bits of a virtual address that count, at the moment; those above tell kernel from user space,
+    /// or hold tags and signatures.
+    fn address_bits(&self) -> AddressBits;
 
     /// Whether a thread can be stepped, and with that get over a breakpoint nobody wants to hear of.
     fn can_step(&self) -> bool;

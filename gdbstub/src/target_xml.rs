@@ -55,10 +55,8 @@ impl Feature {
             Self::Fpu => vector("vector", "v", 16),
             Self::Sve => {
                 let bytes = description.vector_length().unwrap_or(16);
-                let predicate = format!(
-                    "<vector id=\"svep\" type=\"uint8\" count=\"{}\"/>\n",
-                    bytes / 8
-                );
+                let predicate =
+                    format!("<vector id=\"svep\" type=\"uint8\" count=\"{}\"/>\n", bytes / 8);
                 // The low bytes, for LLDB.
                 vector("vector", "v", 16) + &vector("svev", "svev", bytes) + &predicate
             }
@@ -107,26 +105,26 @@ pub fn document(description: &Description, is_lldb: bool) -> String {
 
 /// SPSR_EL1 (Arm ARM, C5.2, from AArch64 state). Bits without a name are not shown.
 const PSTATE: &[Field] = &[
-        field("SP", 0, 0),
-        field("EL", 2, 3),
-        field("nRW", 4, 4),
-        field("F", 6, 6),
-        field("I", 7, 7),
-        field("A", 8, 8),
-        field("D", 9, 9),
-        field("BTYPE", 10, 11),
-        field("SSBS", 12, 12),
-        field("ALLINT", 13, 13),
-        field("IL", 20, 20),
-        field("SS", 21, 21),
-        field("PAN", 22, 22),
-        field("UAO", 23, 23),
-        field("DIT", 24, 24),
-        field("TCO", 25, 25),
-        field("V", 28, 28),
-        field("C", 29, 29),
-        field("Z", 30, 30),
-        field("N", 31, 31),
+    field("SP", 0, 0),
+    field("EL", 2, 3),
+    field("nRW", 4, 4),
+    field("F", 6, 6),
+    field("I", 7, 7),
+    field("A", 8, 8),
+    field("D", 9, 9),
+    field("BTYPE", 10, 11),
+    field("SSBS", 12, 12),
+    field("ALLINT", 13, 13),
+    field("IL", 20, 20),
+    field("SS", 21, 21),
+    field("PAN", 22, 22),
+    field("UAO", 23, 23),
+    field("DIT", 24, 24),
+    field("TCO", 25, 25),
+    field("V", 28, 28),
+    field("C", 29, 29),
+    field("Z", 30, 30),
+    field("N", 31, 31),
 ];
 
 const fn field(name: &'static str, first: u8, last: u8) -> Field {
@@ -148,10 +146,8 @@ fn flags(id: &str, bytes: usize, fields: &[Field]) -> String {
             types += "</enum>\n";
             kind = format!(" type=\"{id}\"");
         }
-        let _ = writeln!(
-            elements,
-            "<field name=\"{name}\" start=\"{first}\" end=\"{last}\"{kind}/>"
-        );
+        let _ =
+            writeln!(elements, "<field name=\"{name}\" start=\"{first}\" end=\"{last}\"{kind}/>");
     }
     format!("{types}<flags id=\"{id}\" size=\"{bytes}\">\n{elements}</flags>\n")
 }

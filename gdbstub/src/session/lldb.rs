@@ -6,9 +6,10 @@ use crate::command::Described;
 use crate::hex;
 use crate::json;
 use crate::reply::{Error, Reply};
+use crate::session::registers::expedited;
 use crate::session::{Session, State, threads};
 use crate::stop::{self, Stop, StopReason};
-use crate::target::{MemoryRegion, Permissions, Target, Tid};
+use crate::target::{AddressBits, MemoryRegion, Permissions, Target, Tid};
 use crate::thread_id::{PROCESS, ThreadId};
 use crate::thread_list;
 
@@ -37,13 +38,15 @@ pub fn describe(target: &dyn Target, what: Described) -> Reply {
     Reply::Text(match what {
         Described::Process => format!("pid:{PROCESS:x};{common}"),
         Described::Host => {
-            let bits = target.address_bits();
-            format!(
-                "{common}low_mem_addressing_bits:{bits};high_mem_addressing_bits:{bits};\
-                 watchpoint_exceptions_received:before;"
-            )
+            format!("{common}{}watchpoint_exceptions_received:before;", address_bits(target))
         }
     })
+}
+
+/// How many bits of an address count; LLDB clears or sets those above before it reads there.
+fn address_bits(target: &dyn Target) -> String {
+    let AddressBits { lower, upper } = target.address_bits();
+    format!("low_mem_addressing_bits:{lower};high_mem_addressing_bits:{upper};")
 }
 
 /// Past the last register LLDB expects an error.
@@ -68,6 +71,10 @@ impl Session {
             };
             let pcs: Vec<String> = tids.iter().map(pc).collect();
             fields.push(format!("threads:{};thread-pcs:{};", ids.join(","), pcs.join(",")));
+        }
+        if self.lldb.is_here {
+            // At the guest's first instruction, when it asks for them, nobody knows.
+            fields.push(address_bits(target));
         }
         fields.concat()
     }
@@ -105,7 +112,7 @@ impl Session {
             StopReason::Watch { addr, .. } => format!("\"description\":\"{addr}\","),
             _ => String::new(),
         };
-        let registers: Vec<String> = Register::core()
+        let registers: Vec<String> = expedited(target, true)
             .filter_map(|(number, reg)| {
                 let value = target.read_register(tid, reg).ok()?;
                 Some(format!("\"{number}\":\"{}\"", value.to_hex(reg.core_size())))

@@ -26,7 +26,7 @@ impl Session {
         match object {
             Object::Features { annex: b"target.xml" } => {
                 part(target.description().xml(self.lldb.is_here), offset, length)
-            },
+            }
             Object::Features { .. } => Err(Error::NoSuchAnnex),
             Object::Threads => {
                 let threads = thread_list::all(target).filter(|_| self.state == State::Stopped);

@@ -99,12 +99,16 @@ fn read(
     Ok(())
 }
 
-/// What rides along in a stop reply, with its numbers: the core, and for GDB the masks, of which it
-/// asks at each stop as soon as it looks at a pointer.
-pub fn expedited(target: &dyn Target, is_lldb: bool) -> impl Iterator<Item = (u16, Register)> + use<> {
+/// What rides along in a stop reply, with its numbers: the core, and what a client asks for at each
+/// stop. With GDB that is the masks, as soon as it looks at a pointer, with LLDB the length of vectors.
+pub fn expedited(
+    target: &dyn Target,
+    is_lldb: bool,
+) -> impl Iterator<Item = (u16, Register)> + use<> {
     let description = target.description();
-    let has_masks = description.has_pauth() && !is_lldb;
-    let masks = PacMask::ALL.into_iter().map(Register::PacMask).filter(move |_| has_masks);
+    let masks = PacMask::ALL.into_iter().map(Register::PacMask);
+    let more =
+        masks.filter(move |_| !is_lldb).chain([Register::Vg].into_iter().filter(move |_| is_lldb));
     let numbered = move |reg| description.number(reg).map(|number| (number, reg));
-    Register::core().chain(masks.filter_map(numbered))
+    Register::core().chain(more.filter_map(numbered))
 }

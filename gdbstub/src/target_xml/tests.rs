@@ -41,7 +41,10 @@ fn registers_stand_in_the_order_of_their_numbers() {
     assert_eq!(names[0], "x0");
     assert_eq!(names[30..36], ["x30", "sp", "pc", "cpsr", "v0", "v1"]);
     assert_eq!(names[65..68], ["v31", "fpsr", "fpcr"]);
-    assert_eq!(names[68..72], ["pauth_dmask", "pauth_cmask", "pauth_dmask_high", "pauth_cmask_high"]);
+    assert_eq!(
+        names[68..72],
+        ["pauth_dmask", "pauth_cmask", "pauth_dmask_high", "pauth_cmask_high"]
+    );
     assert_eq!(names[72..], ["tpidr", "tpidr2", "SCTLR_EL1", "SCTLR2_EL1", "VBAR_EL1"]);
 }
 
@@ -50,7 +53,8 @@ fn there_is_fpu_or_sve_and_never_both() {
     let (fpu, sve) = (xml(None, false), xml(Some(32), false));
 
     let core = "org.gnu.gdb.aarch64.core";
-    let rest = ["org.gnu.gdb.aarch64.pauth_v2", "org.gnu.gdb.aarch64.tls", "org.qemu.gdb.arm.sys.regs"];
+    let rest =
+        ["org.gnu.gdb.aarch64.pauth_v2", "org.gnu.gdb.aarch64.tls", "org.qemu.gdb.arm.sys.regs"];
     let all = |floating| [core, floating].into_iter().chain(rest).collect::<Vec<_>>();
     assert_eq!(attributes(&fpu, "feature ", "name"), all("org.gnu.gdb.aarch64.fpu"));
     assert_eq!(attributes(&sve, "feature ", "name"), all("org.gnu.gdb.aarch64.sve"));
@@ -81,7 +85,11 @@ fn fields_and_their_values_have_names() {
     assert_eq!(xml.matches("<flags id=\"sctlr\" size=\"8\">").count(), 1);
     assert!(xml.contains("<evalue name=\"BRK\" value=\"60\"/>"));
     assert!(xml.contains("<field name=\"EC\" start=\"26\" end=\"31\" type=\"sctlr_EC\"/>"));
-    assert!(xml.contains("<flags id=\"pstate\" size=\"4\">\n<field name=\"SP\" start=\"0\" end=\"0\"/>"));
+    assert!(
+        xml.contains(
+            "<flags id=\"pstate\" size=\"4\">\n<field name=\"SP\" start=\"0\" end=\"0\"/>"
+        )
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::aarch64::{Register, RegisterValue};
 use crate::agent::Agent;
 use crate::description::{Contents, Description};
 use crate::target::{
-    Action, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError, Tid,
+    Action, AddressBits, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError, Tid,
 };
 
 /// A machine of 16 KiB of memory that records what it is told to do.
@@ -103,8 +103,8 @@ impl Target for FakeTarget {
         self.slide
     }
 
-    fn address_bits(&self) -> u32 {
-        48
+    fn address_bits(&self) -> AddressBits {
+        AddressBits { lower: 48, upper: 52 }
     }
 
     fn can_step(&self) -> bool {

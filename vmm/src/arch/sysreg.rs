@@ -5,7 +5,7 @@ mod names;
 
 use std::fmt;
 
-pub use fields::{ESR, Field, Fields, SCTLR, SPSR, TCR};
+pub use fields::{ESR, Fields, SCTLR, SPSR, TCR};
 
 /// What MRS and MSR name a system register by (Arm ARM D22.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -98,6 +98,16 @@ pub fn kind(name: &str) -> Kind {
     }
 }
 
+/// What a register's value means, in words; empty for a plain number.
+pub fn words(name: &str, value: u64) -> String {
+    let Kind::Fields(Fields { fields, .. }) = kind(name) else { return String::new() };
+    let mut words: Vec<String> = fields.iter().filter_map(|field| field.text(value)).collect();
+    if name == "ESR_EL1" {
+        words.push(format!("({})", fields::exception(value)));
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +124,21 @@ mod tests {
         assert_eq!(name(3, 0, 0, 2, 6), "ID_MMFR4_EL1");
         assert_eq!(name(3, 3, 13, 0, 2), "TPIDR_EL0");
         assert_eq!(name(2, 0, 0, 2, 2), "MDSCR_EL1");
+    }
+
+    #[test]
+    fn values_have_words() {
+        assert_eq!(words("ESR_EL1", 0x9600_0045), "ISS=0x45 IL EC=DABT_CUR (data abort from EL1)");
+        assert_eq!(words("ESR_EL1", 0), "EC=UNKNOWN (unknown reason)");
+        assert_eq!(words("ESR_EL1", 0x3f << 26), "EC=0x3f (reserved class)");
+        assert_eq!(words("SCTLR_EL1", 0x1005), "M C I");
+        assert_eq!(words("SPSR_EL1", 0x8000_03c5), "SP EL=0x1 F I A D N");
+        assert_eq!(
+            words("TCR_EL1", 16 | 1 << 30),
+            "T0SZ=0x10 IRGN0=NC ORGN0=NC SH0=NSH TG0=4K \
+            IRGN1=NC ORGN1=NC SH1=NSH TG1=16K IPS=32bit"
+        );
+        assert_eq!(words("VBAR_EL1", 0x1000), "");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod dump;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;
 #[cfg(target_arch = "aarch64")]
+mod registers;
+#[cfg(target_arch = "aarch64")]
 mod run;
 mod table;
 #[cfg(target_arch = "aarch64")]

@@ -7,7 +7,7 @@ use gdbstub::{Register, RegisterValue, TargetError};
 
 use crate::arch::pauth::{self, Pointers};
 use crate::arch::pstate;
-use crate::arch::sysreg::{self, Fields, Kind};
+use crate::arch::sysreg::{self, Class, Fields, Kind};
 use crate::kvm::error::Error;
 use crate::kvm::regs;
 use crate::kvm::vcpu::Vcpu;
@@ -29,8 +29,8 @@ pub struct System {
     pub name: String,
     /// KVM's id.
     pub id: u64,
-    /// It goes on by itself.
-    is_count: bool,
+    /// What it is for.
+    pub class: Class,
 }
 
 impl RegisterSet {
@@ -64,7 +64,8 @@ impl RegisterSet {
 
     /// Reads one register of a parked vCPU.
     pub fn read(&self, vcpu: &Vcpu, register: Register) -> Result<RegisterValue, Error> {
-        let wide = |id, size| vcpu.get_wide(id, size).map(|bytes| RegisterValue::from_bytes(&bytes));
+        let wide =
+            |id, size| vcpu.get_wide(id, size).map(|bytes| RegisterValue::from_bytes(&bytes));
         Ok(match register {
             Register::X(n) => vcpu.get(regs::x(n.into()))?.into(),
             Register::Sp => vcpu.get(vcpu.sp_id()?)?.into(),
@@ -135,7 +136,8 @@ impl RegisterSet {
         register: Register,
         value: &RegisterValue,
     ) -> Result<(), TargetError> {
-        let has = self.read(vcpu, register).map_err(|error| TargetError::Host(error.to_string()))?;
+        let has =
+            self.read(vcpu, register).map_err(|error| TargetError::Host(error.to_string()))?;
         let (has, value) = (has.as_u64(), value.as_u64());
         let (name, from) = match register {
             Register::Vg => ("vg", "the length of the vCPU's vectors"),
@@ -169,14 +171,14 @@ fn system_registers(ids: &[u64]) -> Vec<System> {
     let core = regs::CORE_SYSTEM
         .iter()
         .filter(|(id, _)| ids.contains(id))
-        .map(|(id, name)| System { name: (*name).to_owned(), id: *id, is_count: false });
+        .map(|(id, name)| System { name: (*name).to_owned(), id: *id, class: Class::Control });
     let mut others: Vec<_> =
         ids.iter().filter_map(|id| Some((regs::encoding(*id)?, *id))).collect();
     others.sort_by_key(|(encoding, _)| (encoding.class(), *encoding));
     let others = others.into_iter().map(|(encoding, id)| System {
         name: encoding.to_string(),
         id,
-        is_count: [regs::CNTVCT_EL0, regs::CNTPCT_EL0].contains(&encoding),
+        class: encoding.class(),
     });
     core.chain(others).collect()
 }
@@ -187,13 +189,13 @@ fn kind(name: &str) -> SystemKind {
         Kind::Code => SystemKind::Code,
         Kind::Data => SystemKind::Data,
         Kind::Fields(Fields { id, fields }) => {
-            let field = |field: &sysreg::Field| Field {
+            let fields = fields.iter().map(|field| Field {
                 name: field.name,
                 first: field.first,
                 last: field.last,
                 values: field.values,
-            };
-            SystemKind::Flags { id, fields: fields.iter().map(field).collect() }
+            });
+            SystemKind::Flags { id, fields: fields.collect() }
         }
     }
 }
@@ -215,7 +217,7 @@ fn write_cpsr(vcpu: &Vcpu, cpsr: u32) -> Result<(), Error> {
 
 /// Writes a system register. What KVM takes without a word and does not keep is taken back.
 fn write_system(vcpu: &Vcpu, system: &System, value: u64) -> Result<(), TargetError> {
-    let System { name, id, is_count } = system;
+    let System { name, id, .. } = system;
     let host = |error: Error| TargetError::Host(error.to_string());
     let before = vcpu.get(*id).map_err(host)?;
     match vcpu.set(*id, value) {
@@ -228,7 +230,9 @@ fn write_system(vcpu: &Vcpu, system: &System, value: u64) -> Result<(), TargetEr
         Err(error) => return Err(host(error)),
     }
     let kept = vcpu.get(*id).map_err(host)?;
-    if kept == value || *is_count && kept > value {
+    // These go on by themselves.
+    let is_count = [regs::CNTVCT_EL0, regs::CNTPCT_EL0].contains(id);
+    if kept == value || is_count && kept > value {
         return Ok(());
     }
     vcpu.set(*id, before).map_err(host)?;

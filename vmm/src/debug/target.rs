@@ -6,8 +6,8 @@ mod stoppoints;
 use std::sync::Arc;
 
 use gdbstub::{
-    Action, Agent, Description, Kind, MemoryRegion, Permissions, Register, RegisterValue, Space,
-    Stop, StopReason, Stoppoint, Target, TargetError, Tid, stop,
+    Action, AddressBits, Agent, Description, Kind, MemoryRegion, Permissions, Register,
+    RegisterValue, Space, Stop, StopReason, Stoppoint, Target, TargetError, Tid, stop,
 };
 
 use super::engine::Engine;
@@ -216,11 +216,12 @@ impl Target for Guest {
     }
 
     /// While the guest has not said so, or runs, what Linux has unless it was built otherwise.
-    fn address_bits(&self) -> u32 {
+    fn address_bits(&self) -> AddressBits {
         const USUAL: u32 = 48;
         let vcpu = self.control.parked_vcpu(0);
         let regime = vcpu.and_then(|vcpu| vcpu.regime().ok());
-        regime.and_then(|regime| regime.kernel_address_bits()).unwrap_or(USUAL)
+        let bits = |va| regime.and_then(|regime| regime.address_bits(va)).unwrap_or(USUAL);
+        AddressBits { lower: bits(0), upper: bits(u64::MAX) }
     }
 
     fn can_step(&self) -> bool {
@@ -270,9 +271,7 @@ impl Target for Guest {
         data: &mut [u8],
     ) -> Result<usize, TargetError> {
         let read = match space {
-            Space::Virtual(tid) => {
-                self.view(tid)?.read(&self.engine.points().software, addr, data)
-            }
+            Space::Virtual(tid) => self.view(tid)?.read(&self.engine.points().software, addr, data),
             Space::Physical => {
                 let memory = &self.engine.memory;
                 memory::read_physical(memory, &self.engine.points().software, addr, data)

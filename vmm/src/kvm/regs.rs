@@ -1,10 +1,10 @@
 //! KVM's register ids (Documentation/virt/kvm/api.rst 4.68, asm/kvm.h).
 
-use kvm_bindings::{KVM_REG_ARM_CORE, KVM_REG_ARM64, KVM_REG_ARM64_SVE, KVM_REG_ARM64_SYSREG};
 use kvm_bindings::{
     KVM_REG_ARM_COPROC_MASK, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64,
     KVM_REG_SIZE_U128, KVM_REG_SIZE_U256, KVM_REG_SIZE_U512, KVM_REG_SIZE_U2048,
 };
+use kvm_bindings::{KVM_REG_ARM_CORE, KVM_REG_ARM64, KVM_REG_ARM64_SVE, KVM_REG_ARM64_SYSREG};
 
 use crate::arch::known::Slot;
 use crate::arch::sysreg::Encoding;
@@ -86,31 +86,22 @@ pub const CORE_SYSTEM: [(u64, &str); 8] = [
 /// firmware, which only KVM knows, and CCSIDR_EL1, of which there are several.
 pub fn encoding(id: u64) -> Option<Encoding> {
     const KIND: u64 = KVM_REG_SIZE_MASK | KVM_REG_ARM_COPROC_MASK as u64;
-    if id & KIND != KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG as u64 {
-        return None;
-    }
+    // KVM has these two the wrong way round, and keeps them so (asm/kvm.h, KVM_REG_ARM_TIMER_CVAL).
+    let id = match id {
+        CNTVCT_EL0 => CNTV_CVAL_EL0,
+        CNTV_CVAL_EL0 => CNTVCT_EL0,
+        id => id,
+    };
+    let is_system = id & KIND == KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG as u64;
     let bits = |shift: u32, width: u32| (id >> shift & ((1_u64 << width) - 1)) as u8;
-    let encoding = Encoding {
+    is_system.then(|| Encoding {
         op0: bits(14, 2),
         op1: bits(11, 3),
         crn: bits(7, 4),
         crm: bits(3, 4),
         op2: bits(0, 3),
-    };
-    // KVM has these two the wrong way round, and keeps them so (asm/kvm.h, KVM_REG_ARM_TIMER_CVAL).
-    Some(match encoding {
-        CNTVCT_EL0 => CNTV_CVAL_EL0,
-        CNTV_CVAL_EL0 => CNTVCT_EL0,
-        encoding => encoding,
     })
 }
-
-/// The virtual timer's count.
-pub const CNTVCT_EL0: Encoding = Encoding { op0: 3, op1: 3, crn: 14, crm: 0, op2: 2 };
-/// When the virtual timer fires.
-const CNTV_CVAL_EL0: Encoding = Encoding { op0: 3, op1: 3, crn: 14, crm: 3, op2: 2 };
-/// The physical timer's count.
-pub const CNTPCT_EL0: Encoding = Encoding { op0: 3, op1: 3, crn: 14, crm: 0, op2: 1 };
 
 /// EL0's thread pointer.
 pub const TPIDR_EL0: u64 = sysreg(3, 3, 13, 0, 2);

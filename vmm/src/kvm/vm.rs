@@ -170,7 +170,8 @@ impl Vm {
         let mut lengths = [0; 64];
         vcpu.get_one_reg(regs::SVE_VLS, &mut lengths).map_err(doing("read the vector lengths"))?;
         let longest = lengths.iter().rposition(|byte| *byte != 0);
-        let bit = longest.map(|at| 8 * at + lengths.get(at).map_or(0, |byte| byte.ilog2()) as usize);
+        let bit =
+            longest.map(|at| 8 * at + lengths.get(at).map_or(0, |byte| byte.ilog2()) as usize);
         Ok(bit.map(|bit| 16 * (bit + 1)))
     }
 

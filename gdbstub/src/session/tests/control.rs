@@ -1,4 +1,4 @@
-use crate::aarch64::Register;
+use crate::aarch64::{PacMask, Register};
 use crate::session::Flow;
 use crate::stop::{SIGINT, StopReason};
 use crate::target::{Kind, TargetError};
@@ -331,4 +331,19 @@ fn another_process_is_neither_detached_nor_killed() {
     assert_eq!(client.ask("vKill;2"), "E03");
     assert_eq!(client.flow, Flow::Continue);
     assert_eq!(client.target.log, [""; 0]);
+}
+
+#[test]
+fn a_stop_reply_has_the_masks_of_pointer_authentication() {
+    let mut client = Client::connect_gdb(1);
+    client.target.contents.has_pauth = true;
+    let mask = Register::PacMask(PacMask { is_code: true, is_upper: true });
+    client.target.registers[0].insert(mask, 0xff7f_0000_0000_0000_u64.into());
+    client.ask("vCont;s:p1.1");
+
+    let reply = client.stop(1, StopReason::Step);
+
+    // Behind 34 of the core, 32 v, fpsr and fpcr.
+    assert!(reply.contains(";44:0000000000000000;45:0000000000000000;46:"), "{reply}");
+    assert!(reply.ends_with(";47:0000000000007fff;"), "{reply}");
 }

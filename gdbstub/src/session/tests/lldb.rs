@@ -18,7 +18,7 @@ fn host_and_process_are_described() {
 
     client.play(
         "> qHostInfo
-         < triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;low_mem_addressing_bits:48;high_mem_addressing_bits:48;watchpoint_exceptions_received:before;
+         < triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;low_mem_addressing_bits:48;high_mem_addressing_bits:52;watchpoint_exceptions_received:before;
          > qProcessInfo
          < pid:1;triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;
          > qWatchpointSupportInfo:
@@ -67,7 +67,8 @@ fn a_stop_reply_lists_all_threads() {
 
     assert!(
         reply.starts_with(
-            "T05thread:2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,40080000;00:"
+            "T05thread:2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,40080000;\
+             low_mem_addressing_bits:48;high_mem_addressing_bits:52;00:"
         ),
         "{reply}"
     );
@@ -118,7 +119,7 @@ fn a_watchpoint_has_its_address_in_every_form() {
 
     assert!(
         reply.starts_with(
-            "T05thread:1;core:0;watch:40000010;reason:watchpoint;threads:1;thread-pcs:0;00:"
+            "T05thread:1;core:0;watch:40000010;reason:watchpoint;threads:1;thread-pcs:0;low_mem_"
         ),
         "{reply}"
     );
@@ -138,7 +139,9 @@ fn an_lldb_that_knows_of_processes_has_them_where_the_rsp_does() {
     let reply = client.stop(2, StopReason::SwBreak);
 
     assert!(
-        reply.starts_with("T05thread:p1.2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,0;00:"),
+        reply.starts_with(
+            "T05thread:p1.2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,0;low_mem_"
+        ),
         "{reply}"
     );
     assert!(client.ask("qThreadStopInfo1").starts_with("T00thread:p1.1;core:0;reason:none;"));
@@ -195,4 +198,20 @@ fn a_kill_is_answered() {
 
     assert_eq!(client.ask("k"), "X09");
     assert_eq!(client.target.log, ["kill"]);
+}
+
+#[test]
+fn the_length_of_vectors_comes_with_each_stop() {
+    let mut client = connected(1);
+    client.target.contents.vector_length = Some(64);
+    client.target.contents.has_pauth = true;
+    client.target.registers[0].insert(Register::Vg, 8_u64.into());
+    client.ask("vCont;c");
+
+    let reply = client.stop(1, StopReason::Step);
+
+    // Behind 34 of the core, 32 z, 16 p, ffr, fpsr and fpcr.
+    assert!(reply.ends_with(";21:00000000;55:0800000000000000;"), "{reply}");
+    let json = client.ask("jThreadsInfo");
+    assert!(json.ends_with("\"33\":\"00000000\",\"85\":\"0800000000000000\"}}]"), "{json}");
 }

@@ -35,6 +35,19 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Name and value, or the name alone of a bit that is set; `None` for a number that is 0.
+    pub fn text(self, register: u64) -> Option<String> {
+        let Self { name, first, last, .. } = self;
+        match (self.word(register), self.of(register)) {
+            (Some(word), _) => Some(format!("{name}={word}")),
+            (None, 0) => None,
+            (None, _) if first == last => Some(name.to_owned()),
+            (None, value) => Some(format!("{name}={value:#x}")),
+        }
+    }
+}
+
 const fn field(name: &'static str, first: u8, last: u8) -> Field {
     named(name, first, last, &[])
 }
@@ -247,6 +260,51 @@ pub static SPSR: Fields = Fields {
         field("N", 31, 31),
     ],
 };
+
+/// The class of an exception syndrome in words.
+pub fn exception(esr: u64) -> &'static str {
+    match esr >> 26 & 0x3f {
+        0x00 => "unknown reason",
+        0x01 => "WFI or WFE",
+        0x03 => "MCR or MRC to CP15",
+        0x04 => "MCRR or MRRC to CP15",
+        0x05 => "MCR or MRC to CP14",
+        0x06 => "LDC or STC",
+        0x07 => "access to SVE, SIMD or floating point",
+        0x09 => "pointer authentication instruction",
+        0x0a => "LD64B or ST64B",
+        0x0c => "MRRC to CP14",
+        0x0d => "branch target",
+        0x0e => "illegal execution state",
+        0x11 => "SVC from AArch32",
+        0x14 => "MSRR, MRRS or 128-bit SYS",
+        0x15 => "SVC from AArch64",
+        0x18 => "MSR, MRS or SYS",
+        0x19 => "access to SVE",
+        0x1c => "pointer authentication failure",
+        0x1d => "access to SME",
+        0x20 => "instruction abort from EL0",
+        0x21 => "instruction abort from EL1",
+        0x22 => "PC alignment",
+        0x24 => "data abort from EL0",
+        0x25 => "data abort from EL1",
+        0x26 => "SP alignment",
+        0x27 => "memory copy or memory set",
+        0x28 => "floating-point exception from AArch32",
+        0x2c => "floating-point exception from AArch64",
+        0x2d => "guarded control stack",
+        0x2f => "SError",
+        0x30 => "hardware breakpoint from EL0",
+        0x31 => "hardware breakpoint from EL1",
+        0x32 => "software step from EL0",
+        0x33 => "software step from EL1",
+        0x34 => "watchpoint from EL0",
+        0x35 => "watchpoint from EL1",
+        0x38 => "BKPT from AArch32",
+        0x3c => "BRK from AArch64",
+        _ => "reserved class",
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,9 @@
 use gdbstub::{TargetError, Tid};
 
 use super::table::Name;
-use super::{Print, arguments, help, pagetable, parse, timers, translate, vcpus, version, xp};
+use super::{
+    Print, arguments, help, pagetable, parse, registers, timers, translate, vcpus, version, xp,
+};
 use crate::debug::target::Guest;
 
 /// What a command works with.
@@ -65,5 +67,6 @@ pub fn run(
         Name::Xp => xp::run(call),
         Name::Vcpus => vcpus::run(call),
         Name::Timers => timers::run(call),
+        Name::Registers => registers::run(call),
     }
 }

@@ -10,6 +10,7 @@ pub enum Name {
     Xp,
     Vcpus,
     Timers,
+    Registers,
 }
 
 /// What `help` says of a command.
@@ -92,6 +93,16 @@ number of its thread, for tools such as top. `behind WFI` means that it was wait
 Shows for each vCPU the virtual and the physical timer: control and compare value, the counter now (it goes on while the guest
 is stopped), and in how many microseconds the timer fires, or for how long its condition has been met; and CNTKCTL_EL1, which says
 what EL0 may use. Host kernels before 6.4 do not tell of the physical one.",
+    },
+    Command {
+        id: Name::Registers,
+        name: "info registers",
+        syntax: "info registers [all]",
+        summary: "shows the registers of the selected vCPU, fields decoded",
+        details: "\
+Shows the registers of the selected vCPU: general ones, and system registers by their names in the architecture, which debuggers
+take as well (`p $TCR_EL1`); of the well-known ones the fields that are not 0, and the class of ESR_EL1 in words. With `all` also
+performance monitors, debug registers and ID registers. Some cannot be read and say so.",
     },
 ];
 
