@@ -1,5 +1,6 @@
-//! AArch64's registers as GDB numbers and lays them out (GDB manual, AArch64 Features;
-//! `target_xml` describes the same to the client).
+//! AArch64's registers as GDB lays them out (GDB manual, AArch64 Features). Those of the core have
+//! the same numbers for every target; a [`Description`](crate::Description) says which others there
+//! are, and their numbers.
 //!
 //! | number | register | bytes | offset in `g` |
 //! |-------:|----------|------:|--------------:|
@@ -7,9 +8,6 @@
 //! | 31     | sp       | 8     | 248           |
 //! | 32     | pc       | 8     | 256           |
 //! | 33     | cpsr     | 4     | 264           |
-//! | 34-65  | v0-v31   | 16    | 268           |
-//! | 66     | fpsr     | 4     | 780           |
-//! | 67     | fpcr     | 4     | 784           |
 //!
 //! All little-endian: the stub serves little-endian guests only.
 
@@ -26,201 +24,178 @@ pub enum Register {
     Pc,
     /// PSTATE in the layout of SPSR_ELx. 32 bits, GDB's name for it.
     Cpsr,
-    /// v0 to v31.
+    /// v0 to v31. With SVE, the low 16 bytes of z0 to z31.
     V(u8),
     /// Floating-point status.
     Fpsr,
     /// Floating-point control.
     Fpcr,
+    /// z0 to z31, of SVE.
+    Z(u8),
+    /// p0 to p15, of SVE: a bit for each byte of a Z.
+    P(u8),
+    /// The first-fault register of SVE.
+    Ffr,
+    /// The length of an SVE vector in units of 64 bits.
+    Vg,
+    /// The bits that a pointer's authentication code takes.
+    PacMask(PacMask),
+    /// The thread pointer of EL0.
+    Tpidr,
+    /// The second thread pointer of EL0, of SME.
+    Tpidr2,
+    /// A system register, by its place among those of the description.
+    System(u16),
+}
+
+/// Pointers whose authentication codes are alike: those to data or to code, in the upper or in the
+/// lower half of the address space.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PacMask {
+    /// To code, not to data.
+    pub is_code: bool,
+    /// In the upper half, the kernel's.
+    pub is_upper: bool,
+}
+
+impl PacMask {
+    /// All of them, in the order of GDB's feature `pauth_v2`.
+    pub const ALL: [Self; 4] = [
+        Self { is_code: false, is_upper: false },
+        Self { is_code: true, is_upper: false },
+        Self { is_code: false, is_upper: true },
+        Self { is_code: true, is_upper: true },
+    ];
 }
 
 impl Register {
-    /// The register with GDB's number, `None` past the last.
-    pub fn from_number(number: u64) -> Option<Self> {
-        let number = u8::try_from(number).ok()?;
-        match number {
-            0..=30 => Some(Self::X(number)),
-            31 => Some(Self::Sp),
-            32 => Some(Self::Pc),
-            33 => Some(Self::Cpsr),
-            34..=65 => Some(Self::V(number - 34)),
-            66 => Some(Self::Fpsr),
-            67 => Some(Self::Fpcr),
-            _ => None,
-        }
+    /// x0-x30, sp, pc and cpsr with their numbers: what a stop reply carries, so that a step needs
+    /// no `g` after it.
+    pub fn core() -> impl Iterator<Item = (u16, Self)> {
+        (0..31)
+            .map(Self::X)
+            .chain([Self::Sp, Self::Pc, Self::Cpsr])
+            .zip(0..)
+            .map(|(reg, n)| (n, reg))
     }
 
-    /// GDB's number.
-    pub fn number(self) -> u8 {
+    /// Its bytes on the wire, before hex; `vector` is those of a Z.
+    pub(crate) fn size(self, vector: usize) -> usize {
         match self {
-            Self::X(n) => n,
-            Self::Sp => 31,
-            Self::Pc => 32,
-            Self::Cpsr => 33,
-            Self::V(n) => n.saturating_add(34),
-            Self::Fpsr => 66,
-            Self::Fpcr => 67,
-        }
-    }
-
-    /// Its bytes on the wire, before hex.
-    pub fn size(self) -> usize {
-        match self {
-            Self::X(_) | Self::Sp | Self::Pc => 8,
             Self::Cpsr | Self::Fpsr | Self::Fpcr => 4,
             Self::V(_) => 16,
+            Self::Z(_) => vector,
+            Self::P(_) | Self::Ffr => vector / 8,
+            Self::X(_)
+            | Self::Sp
+            | Self::Pc
+            | Self::Vg
+            | Self::PacMask(_)
+            | Self::Tpidr
+            | Self::Tpidr2
+            | Self::System(_) => 8,
         }
     }
 
-    /// Every register, in `g` packet order.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..).map_while(Self::from_number)
-    }
-
-    /// x0-x30, sp, pc and cpsr, in `g` packet order: what a stop reply carries, so that a step
-    /// needs no `g` after it.
-    pub fn core() -> impl Iterator<Item = Self> {
-        Self::all().take_while(|reg| *reg != Self::V(0))
+    /// Its bytes on the wire, before hex, if it is one of the core.
+    pub(crate) fn core_size(self) -> usize {
+        self.size(0)
     }
 }
 
-/// The value of one register; upper bits that the register does not have are zero.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct RegisterValue(u128);
+/// The value of one register; bytes that it does not have are zero.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegisterValue(Bytes);
+
+/// Steps read and write dozens of them: most need no memory of their own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Bytes {
+    Few(u128),
+    Many(Box<[u8]>),
+}
 
 impl RegisterValue {
     /// The low 32 bits.
-    pub fn as_u32(self) -> u32 {
-        self.0 as u32
+    pub fn as_u32(&self) -> u32 {
+        self.as_u128() as u32
     }
 
     /// The low 64 bits.
-    pub fn as_u64(self) -> u64 {
-        self.0 as u64
+    pub fn as_u64(&self) -> u64 {
+        self.as_u128() as u64
     }
 
-    /// All of it.
-    pub fn as_u128(self) -> u128 {
-        self.0
+    /// The low 128 bits.
+    pub fn as_u128(&self) -> u128 {
+        match &self.0 {
+            Bytes::Few(value) => *value,
+            Bytes::Many(bytes) => little_endian(bytes.get(..16).unwrap_or(bytes)),
+        }
     }
 
-    /// Appends its wire bytes as register `reg` in hex.
-    pub(crate) fn push_hex(self, reg: Register, out: &mut Vec<u8>) {
-        let bytes = self.0.to_le_bytes();
-        hex::push_bytes(out, bytes.get(..reg.size()).unwrap_or_default());
+    /// Its first `size` bytes, little-endian.
+    pub fn to_bytes(&self, size: usize) -> Vec<u8> {
+        let mut bytes = match &self.0 {
+            Bytes::Few(value) => value.to_le_bytes().to_vec(),
+            Bytes::Many(bytes) => bytes.to_vec(),
+        };
+        bytes.resize(size, 0);
+        bytes
+    }
+
+    /// The value of bytes, little-endian.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        if bytes.len() <= 16 {
+            Self(Bytes::Few(little_endian(bytes)))
+        } else {
+            Self(Bytes::Many(bytes.into()))
+        }
+    }
+
+    /// Appends its first `size` bytes in hex.
+    pub(crate) fn push_hex(&self, size: usize, out: &mut Vec<u8>) {
+        match &self.0 {
+            Bytes::Few(value) if size <= 16 => {
+                hex::push_bytes(out, value.to_le_bytes().get(..size).unwrap_or_default());
+            }
+            _ => hex::push_bytes(out, &self.to_bytes(size)),
+        }
     }
 
     /// The same as text.
-    pub(crate) fn to_hex(self, reg: Register) -> String {
+    pub(crate) fn to_hex(&self, size: usize) -> String {
         let mut digits = Vec::new();
-        self.push_hex(reg, &mut digits);
+        self.push_hex(size, &mut digits);
         digits.into_iter().map(char::from).collect()
     }
+}
 
-    /// Its wire bytes as register `reg`, little-endian.
-    pub fn to_bytes(self, reg: Register) -> impl Iterator<Item = u8> {
-        self.0.to_le_bytes().into_iter().take(reg.size())
-    }
+/// At most 16 bytes as a number.
+fn little_endian(bytes: &[u8]) -> u128 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte))
+}
 
-    /// The value of wire bytes, little-endian. `None` unless there are as many as `reg` has.
-    pub fn from_bytes(reg: Register, bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != reg.size() {
-            return None;
-        }
-        let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte));
-        Some(Self(value))
+impl Default for RegisterValue {
+    fn default() -> Self {
+        Self(Bytes::Few(0))
     }
 }
 
 impl From<u32> for RegisterValue {
     fn from(value: u32) -> Self {
-        Self(value.into())
+        Self(Bytes::Few(value.into()))
     }
 }
 
 impl From<u64> for RegisterValue {
     fn from(value: u64) -> Self {
-        Self(value.into())
+        Self(Bytes::Few(value.into()))
     }
 }
 
 impl From<u128> for RegisterValue {
     fn from(value: u128) -> Self {
-        Self(value)
-    }
-}
-
-/// All registers of one thread.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Registers {
-    /// x0 to x30.
-    pub x: [u64; 31],
-    /// The stack pointer in use, see [`Register::Sp`].
-    pub sp: u64,
-    /// The program counter.
-    pub pc: u64,
-    /// PSTATE in the layout of SPSR_ELx.
-    pub cpsr: u32,
-    /// v0 to v31.
-    pub v: [u128; 32],
-    /// Floating-point status.
-    pub fpsr: u32,
-    /// Floating-point control.
-    pub fpcr: u32,
-}
-
-impl Registers {
-    /// Bytes in a `g` packet, before hex.
-    pub const SIZE: usize = 31 * 8 + 8 + 8 + 4 + 32 * 16 + 4 + 4;
-
-    /// The value of one register; zero for an `X` or `V` that does not exist.
-    pub fn get(&self, reg: Register) -> RegisterValue {
-        match reg {
-            Register::X(n) => self.x.get(usize::from(n)).copied().unwrap_or_default().into(),
-            Register::Sp => self.sp.into(),
-            Register::Pc => self.pc.into(),
-            Register::Cpsr => self.cpsr.into(),
-            Register::V(n) => self.v.get(usize::from(n)).copied().unwrap_or_default().into(),
-            Register::Fpsr => self.fpsr.into(),
-            Register::Fpcr => self.fpcr.into(),
-        }
-    }
-
-    /// Sets one register; nothing happens for an `X` or `V` that does not exist.
-    pub fn set(&mut self, reg: Register, value: RegisterValue) {
-        match reg {
-            Register::X(n) => {
-                if let Some(x) = self.x.get_mut(usize::from(n)) {
-                    *x = value.as_u64();
-                }
-            }
-            Register::Sp => self.sp = value.as_u64(),
-            Register::Pc => self.pc = value.as_u64(),
-            Register::Cpsr => self.cpsr = value.as_u32(),
-            Register::V(n) => {
-                if let Some(v) = self.v.get_mut(usize::from(n)) {
-                    *v = value.as_u128();
-                }
-            }
-            Register::Fpsr => self.fpsr = value.as_u32(),
-            Register::Fpcr => self.fpcr = value.as_u32(),
-        }
-    }
-
-    /// The bytes of a `g` reply, before hex: [`Self::SIZE`] of them.
-    pub fn to_bytes(&self) -> impl Iterator<Item = u8> {
-        Register::all().flat_map(|reg| self.get(reg).to_bytes(reg))
-    }
-
-    /// The registers in the bytes of a `G` packet. `None` unless there are [`Self::SIZE`].
-    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let mut regs = Self::default();
-        for reg in Register::all() {
-            let (value, rest) = bytes.split_at_checked(reg.size())?;
-            regs.set(reg, RegisterValue::from_bytes(reg, value)?);
-            bytes = rest;
-        }
-        bytes.is_empty().then_some(regs)
+        Self(Bytes::Few(value))
     }
 }
 
@@ -229,84 +204,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_go_both_ways_and_end_at_67() {
-        for number in 0..=67 {
-            let reg = Register::from_number(number).unwrap();
-            assert_eq!(u64::from(reg.number()), number);
-        }
-        assert_eq!(Register::from_number(68), None);
-        assert_eq!(Register::from_number(256), None);
-        assert_eq!(Register::from_number(u64::MAX), None);
+    fn the_core_is_x0_to_cpsr() {
+        let core: Vec<_> = Register::core().collect();
+
+        assert_eq!(core.len(), 34);
+        assert_eq!(core[0], (0, Register::X(0)));
+        assert_eq!(
+            core[30..],
+            [(30, Register::X(30)), (31, Register::Sp), (32, Register::Pc), (33, Register::Cpsr)]
+        );
+        assert_eq!(core.iter().map(|(_, reg)| reg.core_size()).sum::<usize>(), 268);
     }
 
     #[test]
-    fn registers_lie_at_gdbs_offsets() {
-        let mut regs =
-            Registers { sp: 2, pc: 3, cpsr: 4, fpsr: 6, fpcr: 7, ..Registers::default() };
-        regs.x[0] = 0x0102_0304_0506_0708;
-        regs.x[30] = 1;
-        regs.v[0] = 5 << 120;
-        regs.v[31] = 5;
-
-        let bytes: Vec<u8> = regs.to_bytes().collect();
-
-        assert_eq!(bytes.len(), Registers::SIZE);
-        assert_eq!(bytes[..8], [8, 7, 6, 5, 4, 3, 2, 1]);
-        let found: Vec<_> = (8..).zip(&bytes[8..]).filter(|(_, byte)| **byte != 0).collect();
-        let expected = [
-            (240, &1),
-            (248, &2),
-            (256, &3),
-            (264, &4),
-            (283, &5),
-            (764, &5),
-            (780, &6),
-            (784, &7),
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_g_packet_comes_back_as_it_went() {
-        let bytes: Vec<u8> = (0..Registers::SIZE).map(|at| at as u8).collect();
-
-        let regs = Registers::from_bytes(&bytes).unwrap();
-
-        assert_eq!(regs.x[1], 0x0f0e_0d0c_0b0a_0908);
-        assert!(regs.to_bytes().eq(bytes));
-    }
-
-    #[test]
-    fn a_g_packet_of_another_size_is_refused() {
-        assert_eq!(Registers::from_bytes(&[0; Registers::SIZE - 1]), None);
-        assert_eq!(Registers::from_bytes(&[0; Registers::SIZE + 1]), None);
-    }
-
-    #[test]
-    fn a_value_has_the_bytes_of_its_register() {
+    fn a_value_has_the_bytes_that_are_asked_for() {
         let value = RegisterValue::from(0x1234_u32);
 
-        assert!(value.to_bytes(Register::Cpsr).eq([0x34, 0x12, 0, 0]));
-        assert!(value.to_bytes(Register::Pc).eq([0x34, 0x12, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(RegisterValue::from_bytes(Register::Cpsr, &[0x34, 0x12, 0, 0]), Some(value));
-        assert_eq!(RegisterValue::from_bytes(Register::Pc, &[0x34, 0x12, 0, 0]), None);
+        assert_eq!(value.to_bytes(4), [0x34, 0x12, 0, 0]);
+        assert_eq!(value.to_bytes(1), [0x34]);
+        assert_eq!(value.to_hex(6), "341200000000");
+        assert_eq!(value.to_bytes(256).len(), 256);
+        assert_eq!(RegisterValue::from_bytes(&[0x34, 0x12, 0, 0]), value);
     }
 
     #[test]
-    fn registers_that_do_not_exist_are_zero_and_stay_so() {
-        let mut regs = Registers::default();
+    fn a_long_value_keeps_all_of_its_bytes() {
+        let bytes: Vec<u8> = (0..=255).collect();
 
-        regs.set(Register::X(31), 1_u64.into());
-        regs.set(Register::V(32), 1_u64.into());
+        let value = RegisterValue::from_bytes(&bytes);
 
-        assert_eq!(regs, Registers::default());
-        assert_eq!(regs.get(Register::X(31)), RegisterValue::default());
-    }
-
-    #[test]
-    fn the_core_is_x0_to_cpsr() {
-        assert_eq!(Register::core().count(), 34);
-        assert_eq!(Register::core().last(), Some(Register::Cpsr));
-        assert_eq!(Register::all().count(), 68);
+        assert_eq!(value.to_bytes(256), bytes);
+        assert_eq!(value.as_u32(), 0x0302_0100);
+        assert_eq!(value.as_u128(), 0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100);
+        assert!(value.to_hex(256).ends_with("fdfeff"));
+        assert_eq!(value.to_hex(17), "000102030405060708090a0b0c0d0e0f10");
     }
 }

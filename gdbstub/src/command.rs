@@ -64,6 +64,13 @@ pub enum Command<'a> {
     /// `qCRC`.
     Checksum { addr: u64, length: u64 },
 
+    /// `qqemu.Supported`: which of QEMU's packets are there?
+    QemuFeatures,
+    /// `qqemu.PhyMemMode`: are addresses of memory physical?
+    IsPhysical,
+    /// `Qqemu.PhyMemMode`: let them be, or not.
+    SetPhysical(bool),
+
     /// `Z`, with the rest of it: conditions and commands.
     Insert { point: Stoppoint, agent: &'a [u8] },
     /// `z`.
@@ -230,6 +237,9 @@ impl<'a> Command<'a> {
             | Self::ThreadSuffix
             | Self::ListThreads
             | Self::ErrorStrings
+            | Self::QemuFeatures
+            | Self::IsPhysical
+            | Self::SetPhysical(_)
             | Self::RegisterInfo { .. }
             | Self::ThreadsInfo
             | Self::WatchpointSupport

@@ -20,6 +20,7 @@
 pub mod aarch64;
 pub mod agent;
 mod command;
+pub mod description;
 pub mod hex;
 mod json;
 pub mod packet;
@@ -35,8 +36,12 @@ mod testing;
 mod thread_id;
 mod thread_list;
 
-pub use aarch64::{Register, RegisterValue, Registers};
+pub use aarch64::{PacMask, Register, RegisterValue};
 pub use agent::{Agent, Expression, Machine, Verdict};
+pub use description::Description;
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
-pub use target::{Action, Kind, MemoryRegion, Permissions, Stoppoint, Target, TargetError, Tid};
+pub use target::{
+    Action, AddressBits, Kind, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError,
+    Tid,
+};

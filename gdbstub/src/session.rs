@@ -66,6 +66,8 @@ pub struct Session {
     is_extended: bool,
     /// `vRun`: the target is there because the client wanted it.
     has_run_target: bool,
+    /// `Qqemu.PhyMemMode`: addresses of memory are physical ones.
+    is_physical: bool,
     /// `Hg`: the thread that registers and memory are read through.
     selected: Tid,
     /// `Hc`: the threads that `c` and `s` resume.
@@ -85,6 +87,7 @@ impl Session {
             lldb: Lldb::default(),
             is_extended: false,
             has_run_target: false,
+            is_physical: false,
             selected: initial.tid,
             resume: ThreadId { process: Part::Any, thread: Part::Any },
             state: State::Stopped,
@@ -289,6 +292,15 @@ impl Session {
             Command::Search { addr, length, pattern } => self.search(target, addr, length, pattern),
             Command::Checksum { addr, length } => self.checksum(target, addr, length),
 
+            Command::QemuFeatures => Ok(Reply::Text("PhyMemMode".to_owned())),
+            Command::IsPhysical => {
+                Ok(Reply::Text(if self.is_physical { "1" } else { "0" }.to_owned()))
+            }
+            Command::SetPhysical(is_physical) => {
+                self.is_physical = is_physical;
+                Ok(Reply::Ok)
+            }
+
             Command::Insert { point, agent } => self.insert(target, point, agent),
             Command::Remove(point) => stoppoint(target.remove(self.selected, point)),
 
@@ -309,7 +321,7 @@ impl Session {
             Command::ThreadSuffix => Ok(self.set_lldb(|lldb| lldb.is_here = true)),
             Command::ListThreads => Ok(self.set_lldb(|lldb| lldb.list_threads = true)),
             Command::ErrorStrings => Ok(self.set_lldb(|lldb| lldb.error_strings = true)),
-            Command::RegisterInfo { number } => lldb::register_info(number),
+            Command::RegisterInfo { number } => lldb::register_info(target, number),
             Command::ThreadsInfo => Ok(self.threads_info(target)),
             Command::ThreadStopInfo(id) => self.thread_stop_info(target, id),
             Command::MemoryRegion { addr } => self.memory_region(target, addr),

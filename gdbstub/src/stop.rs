@@ -1,8 +1,6 @@
 //! Why the target stopped, and the stop reply that says so (RSP manual, Stop Reply Packets).
 
-use crate::aarch64::{Register, RegisterValue};
 use crate::command::ClientFeatures;
-use crate::hex;
 use crate::target::{Kind, Tid};
 use crate::thread_id::{self, PROCESS};
 
@@ -48,12 +46,12 @@ pub enum StopReason {
 
 impl Stop {
     /// The stop reply's data, with more fields as they stand. `registers` ride along as
-    /// `number:value;`, so that the client need not ask for them.
+    /// `number:digits;`, so that the client need not ask for them.
     pub(crate) fn reply(
         &self,
         client: ClientFeatures,
         more: &str,
-        registers: impl Iterator<Item = (Register, RegisterValue)>,
+        registers: impl Iterator<Item = (u16, String)>,
     ) -> Vec<u8> {
         match self.reason {
             StopReason::Exited(status) if client.multiprocess => {
@@ -68,11 +66,8 @@ impl Stop {
         let reason = self.reason.field(client);
         let mut data =
             format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{more}").into_bytes();
-        for (reg, value) in registers {
-            data.extend(hex::pair(reg.number()));
-            data.push(b':');
-            value.push_hex(reg, &mut data);
-            data.push(b';');
+        for (number, digits) in registers {
+            data.extend(format!("{number:02x}:{digits};").bytes());
         }
         data
     }
@@ -177,14 +172,14 @@ mod tests {
     fn registers_ride_along_in_target_byte_order() {
         let stop = Stop { tid: Tid::FIRST, reason: StopReason::Step };
         let registers = [
-            (Register::X(1), 0x1122_3344_5566_7788_u64.into()),
-            (Register::Pc, 0x4008_0000_u64.into()),
-            (Register::Cpsr, 0x3c5_u32.into()),
+            (1, "8877665544332211".to_owned()),
+            (32, "0000084000000000".to_owned()),
+            (0x101, "c5030000".to_owned()),
         ];
 
         assert_eq!(
             text(stop.reply(GDB, "", registers.into_iter())),
-            "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;21:c5030000;"
+            "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;101:c5030000;"
         );
     }
 }

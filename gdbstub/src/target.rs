@@ -4,9 +4,11 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use crate::aarch64::{Register, RegisterValue, Registers};
+use crate::aarch64::{Register, RegisterValue};
 use crate::agent::Agent;
+use crate::description::Description;
 
 /// A thread id: the vCPU's index plus one, because the protocol keeps 0 for "any thread"
 /// (RSP manual, Packets, "thread-id syntax").
@@ -87,7 +89,7 @@ pub enum Action {
 /// Why a request to a [`Target`] failed. The client gets it as an error reply and carries on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TargetError {
-    /// The client's: nothing answers at this virtual address.
+    /// The client's: nothing answers at this address.
     Unmapped {
         /// The first address that does not.
         addr: u64,
@@ -136,6 +138,24 @@ pub struct MemoryRegion {
     pub access: Option<Permissions>,
 }
 
+/// What addresses of memory mean.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Space {
+    /// Virtual ones, as a thread sees them.
+    Virtual(Tid),
+    /// The guest's physical ones.
+    Physical,
+}
+
+/// How many bits of a virtual address count, in either half of the address space.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct AddressBits {
+    /// From 0 up.
+    pub lower: u32,
+    /// From 2^64 - 1 down.
+    pub upper: u32,
+}
+
 /// What may be done with memory.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Permissions {
@@ -171,9 +191,9 @@ pub trait Target {
     /// How far the program is from the addresses it was linked to; `None` while not known.
     fn slide(&self) -> Option<u64>;
 
-    /// Bits of a virtual address that count; those above tell kernel from user space, or hold tags
-    /// and signatures.
-    fn address_bits(&self) -> u32;
+    /// Bits of a virtual address that count, at the moment; those above tell kernel from user space,
+    /// or hold tags and signatures.
+    fn address_bits(&self) -> AddressBits;
 
     /// Whether a thread can be stepped, and with that get over a breakpoint nobody wants to hear of.
     fn can_step(&self) -> bool;
@@ -181,13 +201,22 @@ pub trait Target {
     /// How many watchpoints of up to 8 bytes there can be.
     fn watchpoints(&self) -> usize;
 
-    /// Sets every general and floating-point register.
-    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError>;
+    /// The registers there are, the same for all threads and for the whole session.
+    fn description(&self) -> Arc<Description>;
 
-    /// Returns one register; `Unavailable` if this thread does not have it now.
+    /// Sets registers, each at most once, or none of them if one cannot have its value.
+    fn write_registers(
+        &mut self,
+        tid: Tid,
+        values: &[(Register, RegisterValue)],
+    ) -> Result<(), TargetError>;
+
+    /// Returns one register; `Unavailable` if this thread does not have it now. It is one of the
+    /// description.
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError>;
 
-    /// Sets one register. `value` fits its size.
+    /// Sets one register of the description. `value` fits its size. After an error it has the value
+    /// that it had.
     fn write_register(
         &mut self,
         tid: Tid,
@@ -195,20 +224,24 @@ pub trait Target {
         value: RegisterValue,
     ) -> Result<(), TargetError>;
 
-    /// Fills a prefix of `data` from virtual address `addr` as the thread sees it, planted
-    /// breakpoints hidden.
+    /// Fills a prefix of `data` from address `addr`, planted breakpoints hidden.
     ///
     /// Returns the length of the prefix: `Ok(n)` with n < `data.len()` if the end of what is
     /// mapped was reached, and an error only if not one byte could be read. `data` is not empty
     /// and does not pass the end of the address space.
-    fn read_memory(&mut self, tid: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError>;
+    fn read_memory(
+        &mut self,
+        space: Space,
+        addr: u64,
+        data: &mut [u8],
+    ) -> Result<usize, TargetError>;
 
-    /// Writes all of `data` at virtual address `addr` as the thread sees it, or nothing.
+    /// Writes all of `data` at address `addr`, or nothing.
     ///
     /// Instructions written must be the ones that run next; a breakpoint planted in the range
     /// stays, over the new bytes. `data` is not empty and does not pass the end of the address
     /// space.
-    fn write_memory(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError>;
+    fn write_memory(&mut self, space: Space, addr: u64, data: &[u8]) -> Result<(), TargetError>;
 
     /// What is around virtual address `addr` as the thread sees it: a region that holds it, of which
     /// all is alike. It may be smaller than it could.

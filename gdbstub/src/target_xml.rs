@@ -1,162 +1,189 @@
 //! The target description (GDB manual, Target Descriptions, and AArch64 Features): the registers
-//! of [`Registers`](crate::Registers) in their order, which alone gives them their numbers.
+//! of a [`Description`] in their order, which gives them their numbers.
 //!
 //! The types are ours; GDB goes by the names of features and registers. Names within types are
 //! those a GDB without a description has, so that `$v0.d.u[1]` and `$cpsr` work as people know
 //! them.
 
-use std::sync::LazyLock;
+use std::fmt::Write as _;
 
 use crate::aarch64::Register;
+use crate::description::{Description, Field, SystemKind};
 use crate::register_info::RegisterInfo;
 
+/// The features, in the order of their registers' numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Feature {
+    Core,
+    Fpu,
+    Sve,
+    Pauth,
+    Tls,
+    System,
+}
+
+impl Feature {
+    /// The feature that a register is in.
+    fn of(reg: Register, has_sve: bool) -> Self {
+        match reg {
+            Register::X(_) | Register::Sp | Register::Pc | Register::Cpsr => Self::Core,
+            Register::PacMask(_) => Self::Pauth,
+            Register::Tpidr | Register::Tpidr2 => Self::Tls,
+            Register::System(_) => Self::System,
+            _ if has_sve => Self::Sve,
+            _ => Self::Fpu,
+        }
+    }
+
+    /// Those of GDB by its names. It has none for system registers; tools look for them under
+    /// QEMU's.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Core => "org.gnu.gdb.aarch64.core",
+            Self::Fpu => "org.gnu.gdb.aarch64.fpu",
+            Self::Sve => "org.gnu.gdb.aarch64.sve",
+            Self::Pauth => "org.gnu.gdb.aarch64.pauth_v2",
+            Self::Tls => "org.gnu.gdb.aarch64.tls",
+            Self::System => "org.qemu.gdb.arm.sys.regs",
+        }
+    }
+
+    /// The types that its registers have.
+    fn types(self, description: &Description) -> String {
+        match self {
+            Self::Core => flags("pstate", 4, PSTATE),
+            Self::Fpu => vector("vector", "v", 16),
+            Self::Sve => {
+                let bytes = description.vector_length().unwrap_or(16);
+                let predicate =
+                    format!("<vector id=\"svep\" type=\"uint8\" count=\"{}\"/>\n", bytes / 8);
+                // The low bytes, for LLDB.
+                vector("vector", "v", 16) + &vector("svev", "svev", bytes) + &predicate
+            }
+            Self::Pauth | Self::Tls => String::new(),
+            Self::System => {
+                let mut types: Vec<(&str, &[Field])> = Vec::new();
+                for register in description.system_registers() {
+                    if let SystemKind::Flags { id, fields } = &register.kind
+                        && types.iter().all(|(other, _)| other != id)
+                    {
+                        types.push((id, fields));
+                    }
+                }
+                types.into_iter().map(|(id, fields)| flags(id, 8, fields)).collect()
+            }
+        }
+    }
+}
+
 /// `target.xml`, the only annex.
-pub static TARGET_XML: LazyLock<String> = LazyLock::new(|| {
-    let (core, fpu): (Vec<_>, Vec<_>) = Register::all()
-        .partition(|reg| !matches!(reg, Register::V(_) | Register::Fpsr | Register::Fpcr));
-    let elements = |regs: Vec<Register>| {
-        regs.into_iter().map(|reg| RegisterInfo::of(reg).element()).collect::<String>()
-    };
+pub fn document(description: &Description, is_lldb: bool) -> String {
+    let infos: Vec<RegisterInfo> = description.infos(is_lldb).collect();
+    let has_sve = description.vector_length().is_some();
+    let feature_of = |info: &RegisterInfo| Feature::of(info.reg(), has_sve);
+    // What comes last, for LLDB, is of a feature that was there before.
+    let features: String = infos
+        .chunk_by(|one, next| feature_of(one) == feature_of(next))
+        .filter_map(|infos| Some((feature_of(infos.first()?), infos)))
+        .enumerate()
+        .map(|(at, (feature, infos))| {
+            let is_first = at < 2 || feature != Feature::Sve;
+            let types = if is_first { feature.types(description) } else { String::new() };
+            let elements: String = infos.iter().map(RegisterInfo::element).collect();
+            format!("<feature name=\"{}\">\n{types}{elements}</feature>\n", feature.name())
+        })
+        .collect();
     format!(
         r#"<?xml version="1.0"?>
 <!DOCTYPE target SYSTEM "gdb-target.dtd">
 <target version="1.0">
 <architecture>aarch64</architecture>
-<feature name="org.gnu.gdb.aarch64.core">
-{PSTATE}{}</feature>
-<feature name="org.gnu.gdb.aarch64.fpu">
-{VECTOR}{}</feature>
-</target>
-"#,
-        elements(core),
-        elements(fpu),
+{features}</target>
+"#
     )
-});
+}
 
 /// SPSR_EL1 (Arm ARM, C5.2, from AArch64 state). Bits without a name are not shown.
-const PSTATE: &str = r#"<flags id="pstate" size="4">
-<field name="SP" start="0" end="0"/>
-<field name="EL" start="2" end="3"/>
-<field name="nRW" start="4" end="4"/>
-<field name="F" start="6" end="6"/>
-<field name="I" start="7" end="7"/>
-<field name="A" start="8" end="8"/>
-<field name="D" start="9" end="9"/>
-<field name="BTYPE" start="10" end="11"/>
-<field name="SSBS" start="12" end="12"/>
-<field name="ALLINT" start="13" end="13"/>
-<field name="IL" start="20" end="20"/>
-<field name="SS" start="21" end="21"/>
-<field name="PAN" start="22" end="22"/>
-<field name="UAO" start="23" end="23"/>
-<field name="DIT" start="24" end="24"/>
-<field name="TCO" start="25" end="25"/>
-<field name="V" start="28" end="28"/>
-<field name="C" start="29" end="29"/>
-<field name="Z" start="30" end="30"/>
-<field name="N" start="31" end="31"/>
-</flags>
-"#;
+const PSTATE: &[Field] = &[
+    field("SP", 0, 0),
+    field("EL", 2, 3),
+    field("nRW", 4, 4),
+    field("F", 6, 6),
+    field("I", 7, 7),
+    field("A", 8, 8),
+    field("D", 9, 9),
+    field("BTYPE", 10, 11),
+    field("SSBS", 12, 12),
+    field("ALLINT", 13, 13),
+    field("IL", 20, 20),
+    field("SS", 21, 21),
+    field("PAN", 22, 22),
+    field("UAO", 23, 23),
+    field("DIT", 24, 24),
+    field("TCO", 25, 25),
+    field("V", 28, 28),
+    field("C", 29, 29),
+    field("Z", 30, 30),
+    field("N", 31, 31),
+];
 
-/// A vector register as every kind of lane.
-const VECTOR: &str = r#"<vector id="v2d" type="ieee_double" count="2"/>
-<vector id="v2u" type="uint64" count="2"/>
-<vector id="v2i" type="int64" count="2"/>
-<union id="vnd">
-<field name="f" type="v2d"/><field name="u" type="v2u"/><field name="s" type="v2i"/>
-</union>
-<vector id="v4f" type="ieee_single" count="4"/>
-<vector id="v4u" type="uint32" count="4"/>
-<vector id="v4i" type="int32" count="4"/>
-<union id="vns">
-<field name="f" type="v4f"/><field name="u" type="v4u"/><field name="s" type="v4i"/>
-</union>
-<vector id="v8bf" type="bfloat16" count="8"/>
-<vector id="v8f" type="ieee_half" count="8"/>
-<vector id="v8u" type="uint16" count="8"/>
-<vector id="v8i" type="int16" count="8"/>
-<union id="vnh">
-<field name="bf" type="v8bf"/><field name="f" type="v8f"/>
-<field name="u" type="v8u"/><field name="s" type="v8i"/>
-</union>
-<vector id="v16u" type="uint8" count="16"/>
-<vector id="v16i" type="int8" count="16"/>
-<union id="vnb">
-<field name="u" type="v16u"/><field name="s" type="v16i"/>
-</union>
-<vector id="v1u" type="uint128" count="1"/>
-<vector id="v1i" type="int128" count="1"/>
-<union id="vnq">
-<field name="u" type="v1u"/><field name="s" type="v1i"/>
-</union>
-<union id="vector">
-<field name="d" type="vnd"/><field name="s" type="vns"/><field name="h" type="vnh"/>
-<field name="b" type="vnb"/><field name="q" type="vnq"/>
-</union>
-"#;
+const fn field(name: &'static str, first: u8, last: u8) -> Field {
+    Field { name, first, last, values: &[] }
+}
+
+/// A register of so many bytes as fields, with the types of those whose values have names.
+fn flags(id: &str, bytes: usize, fields: &[Field]) -> String {
+    let mut types = String::new();
+    let mut elements = String::new();
+    for Field { name, first, last, values } in fields {
+        let mut kind = String::new();
+        if !values.is_empty() {
+            let id = format!("{id}_{name}");
+            let _ = writeln!(types, "<enum id=\"{id}\" size=\"{bytes}\">");
+            for (value, name) in *values {
+                let _ = writeln!(types, "<evalue name=\"{name}\" value=\"{value}\"/>");
+            }
+            types += "</enum>\n";
+            kind = format!(" type=\"{id}\"");
+        }
+        let _ =
+            writeln!(elements, "<field name=\"{name}\" start=\"{first}\" end=\"{last}\"{kind}/>");
+    }
+    format!("{types}<flags id=\"{id}\" size=\"{bytes}\">\n{elements}</flags>\n")
+}
+
+/// A vector register of so many bytes as every kind of lane. `prefix` begins the names of the types
+/// that it takes.
+fn vector(id: &str, prefix: &str, bytes: usize) -> String {
+    /// Lanes by name and bytes, each with its types and what they are called.
+    const LANES: [(&str, usize, &[(&str, &str)]); 5] = [
+        ("d", 8, &[("f", "ieee_double"), ("u", "uint64"), ("s", "int64")]),
+        ("s", 4, &[("f", "ieee_single"), ("u", "uint32"), ("s", "int32")]),
+        ("h", 2, &[("bf", "bfloat16"), ("f", "ieee_half"), ("u", "uint16"), ("s", "int16")]),
+        ("b", 1, &[("u", "uint8"), ("s", "int8")]),
+        ("q", 16, &[("u", "uint128"), ("s", "int128")]),
+    ];
+    let mut text = String::new();
+    for (lane, size, kinds) in LANES {
+        let count = bytes / size;
+        for (kind, of) in kinds {
+            let _ = writeln!(
+                text,
+                "<vector id=\"{prefix}{lane}{kind}\" type=\"{of}\" count=\"{count}\"/>"
+            );
+        }
+        let _ = writeln!(text, "<union id=\"{prefix}n{lane}\">");
+        for (kind, _) in kinds {
+            let _ = writeln!(text, "<field name=\"{kind}\" type=\"{prefix}{lane}{kind}\"/>");
+        }
+        text += "</union>\n";
+    }
+    let _ = writeln!(text, "<union id=\"{id}\">");
+    for (lane, ..) in LANES {
+        let _ = writeln!(text, "<field name=\"{lane}\" type=\"{prefix}n{lane}\"/>");
+    }
+    text + "</union>\n"
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The values of an attribute, in document order.
-    fn attributes<'a>(element: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-        TARGET_XML
-            .split('<')
-            .filter(move |text| text.starts_with(element))
-            .filter_map(move |text| text.split(&format!(" {name}=\"")).nth(1)?.split('"').next())
-    }
-
-    #[test]
-    fn registers_stand_in_the_order_of_their_numbers() {
-        let names: Vec<_> = attributes("reg ", "name").collect();
-
-        assert_eq!(names.len(), 68);
-        assert_eq!(names[0], "x0");
-        assert_eq!(names[30..36], ["x30", "sp", "pc", "cpsr", "v0", "v1"]);
-        assert_eq!(names[65..], ["v31", "fpsr", "fpcr"]);
-    }
-
-    #[test]
-    fn registers_fill_a_g_packet() {
-        let bits: usize =
-            attributes("reg ", "bitsize").map(|bits| bits.parse::<usize>().unwrap()).sum();
-
-        assert_eq!(bits, crate::Registers::SIZE * 8);
-    }
-
-    #[test]
-    fn cpsr_is_in_the_core_feature_and_v0_is_not() {
-        let fpu = TARGET_XML.find("org.gnu.gdb.aarch64.fpu").unwrap();
-
-        assert!(TARGET_XML.find("\"cpsr\"").unwrap() < fpu);
-        assert!(TARGET_XML.find("\"v0\"").unwrap() > fpu);
-    }
-
-    #[test]
-    fn every_type_of_our_own_is_defined_before_its_use() {
-        const BUILT_IN: [&str; 16] = [
-            "uint8",
-            "uint16",
-            "uint32",
-            "uint64",
-            "uint128",
-            "int8",
-            "int16",
-            "int32",
-            "int64",
-            "int128",
-            "ieee_half",
-            "ieee_single",
-            "ieee_double",
-            "bfloat16",
-            "data_ptr",
-            "code_ptr",
-        ];
-        for (at, _) in TARGET_XML.match_indices(" type=\"") {
-            let name = TARGET_XML[at + 7..].split('"').next().unwrap();
-            let defined = TARGET_XML[..at].contains(&format!("id=\"{name}\""));
-            assert!(BUILT_IN.contains(&name) || defined, "{name}");
-        }
-    }
-}
+mod tests;

@@ -38,6 +38,8 @@ pub enum Manual {
     Queries,
     /// LLDB's own document of its extensions.
     Lldb,
+    /// QEMU's manual.
+    Qemu,
 }
 
 impl Manual {
@@ -47,12 +49,13 @@ impl Manual {
             Self::Packets => "Packets",
             Self::Queries => "General Query Packets",
             Self::Lldb => "LLDB: GDB Remote Protocol Extensions",
+            Self::Qemu => "QEMU: GDB usage",
         }
     }
 }
 
 use Ending::{Open, Word};
-use Manual::{Lldb, Packets, Queries};
+use Manual::{Lldb, Packets, Qemu, Queries};
 
 /// The packet that starts so, and what follows its name.
 pub fn find(packet: &[u8]) -> Option<(&'static Packet, &[u8])> {
@@ -135,7 +138,7 @@ pub static PACKETS: &[Packet] = packets! {
         |rest| ThreadId::parse(rest.strip_prefix(b",")?).map(Command::ThreadExtraInfo);
 
     b"g" Open "g[;thread:thread-id;]", Packets:
-        "All registers of target.xml; those that cannot be had are `x`.",
+        "The registers of target.xml up to fpcr, with SVE up to cpsr; those that cannot be had are `x`.",
         fields::read_registers;
     b"G" Open "Gxx...[;thread:thread-id;]", Packets:
         "Writes all of them, or none if one has a value that cannot be.",
@@ -144,7 +147,7 @@ pub static PACKETS: &[Packet] = packets! {
         "One register by its number in target.xml.",
         fields::read_register;
     b"P" Open "Pn=r[;thread:thread-id;]", Packets:
-        "Writes it.",
+        "Writes it, or says why that cannot be.",
         fields::write_register;
 
     b"m" Open "maddr,length", Packets:
@@ -165,6 +168,16 @@ pub static PACKETS: &[Packet] = packets! {
     b"qCRC" Word "qCRC:addr,length", Queries:
         "CRC-32 of at most 256 MiB of memory, for `compare-sections`.",
         |rest| fields::pair(rest.strip_prefix(b":")?).map(|(addr, length)| Command::Checksum { addr, length });
+
+    b"qqemu.Supported" Word "qqemu.Supported", Qemu:
+        "Which of QEMU's own packets there are: `PhyMemMode`.",
+        |rest| alone(rest, Command::QemuFeatures);
+    b"qqemu.PhyMemMode" Word "qqemu.PhyMemMode", Qemu:
+        "Whether addresses of memory are physical: `1`, or `0` at first.",
+        |rest| alone(rest, Command::IsPhysical);
+    b"Qqemu.PhyMemMode" Word "Qqemu.PhyMemMode:mode", Qemu:
+        "With a `mode` other than 0, addresses in `m x M X qSearch qCRC` are the guest's physical ones, for this connection; breakpoints stay hidden.",
+        |rest| fields::number(rest.strip_prefix(b":")?).map(|mode| Command::SetPhysical(mode != 0));
 
     b"Z0" Open "Z0,addr,kind[;cond_list...][;cmds:persist,cmd_list...]", Packets:
         "Software breakpoint, with conditions and commands evaluated beside the guest.",

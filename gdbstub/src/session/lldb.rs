@@ -1,15 +1,15 @@
 //! What LLDB asks beyond the RSP (its document "GDB Remote Protocol Extensions"). All of it saves
 //! packets or tells LLDB what it would otherwise guess.
 
-use crate::aarch64::{Register, RegisterValue};
+use crate::aarch64::Register;
 use crate::command::Described;
 use crate::hex;
 use crate::json;
-use crate::register_info::RegisterInfo;
 use crate::reply::{Error, Reply};
+use crate::session::registers::expedited;
 use crate::session::{Session, State, threads};
 use crate::stop::{self, Stop, StopReason};
-use crate::target::{MemoryRegion, Permissions, Target, Tid};
+use crate::target::{AddressBits, MemoryRegion, Permissions, Target, Tid};
 use crate::thread_id::{PROCESS, ThreadId};
 use crate::thread_list;
 
@@ -38,19 +38,21 @@ pub fn describe(target: &dyn Target, what: Described) -> Reply {
     Reply::Text(match what {
         Described::Process => format!("pid:{PROCESS:x};{common}"),
         Described::Host => {
-            let bits = target.address_bits();
-            format!(
-                "{common}low_mem_addressing_bits:{bits};high_mem_addressing_bits:{bits};\
-                 watchpoint_exceptions_received:before;"
-            )
+            format!("{common}{}watchpoint_exceptions_received:before;", address_bits(target))
         }
     })
 }
 
+/// How many bits of an address count; LLDB clears or sets those above before it reads there.
+fn address_bits(target: &dyn Target) -> String {
+    let AddressBits { lower, upper } = target.address_bits();
+    format!("low_mem_addressing_bits:{lower};high_mem_addressing_bits:{upper};")
+}
+
 /// Past the last register LLDB expects an error.
-pub fn register_info(number: u64) -> Result<Reply, Error> {
-    let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
-    Ok(Reply::Text(RegisterInfo::of(reg).fields()))
+pub fn register_info(target: &dyn Target, number: u64) -> Result<Reply, Error> {
+    let info = target.description().info(number).ok_or(Error::NoSuchRegister { number })?;
+    Ok(Reply::Text(info.fields()))
 }
 
 impl Session {
@@ -65,10 +67,14 @@ impl Session {
             let ids: Vec<String> = tids.iter().map(|tid| format!("{:x}", tid.number())).collect();
             let pc = |tid: &Tid| {
                 let pc = target.read_register(*tid, Register::Pc);
-                format!("{:x}", pc.map_or(0, RegisterValue::as_u64))
+                format!("{:x}", pc.map_or(0, |pc| pc.as_u64()))
             };
             let pcs: Vec<String> = tids.iter().map(pc).collect();
             fields.push(format!("threads:{};thread-pcs:{};", ids.join(","), pcs.join(",")));
+        }
+        if self.lldb.is_here {
+            // At the guest's first instruction, when it asks for them, nobody knows.
+            fields.push(address_bits(target));
         }
         fields.concat()
     }
@@ -106,10 +112,10 @@ impl Session {
             StopReason::Watch { addr, .. } => format!("\"description\":\"{addr}\","),
             _ => String::new(),
         };
-        let registers: Vec<String> = Register::core()
-            .filter_map(|reg| {
+        let registers: Vec<String> = expedited(target, true)
+            .filter_map(|(number, reg)| {
                 let value = target.read_register(tid, reg).ok()?;
-                Some(format!("\"{}\":\"{}\"", reg.number(), value.to_hex(reg)))
+                Some(format!("\"{number}\":\"{}\"", value.to_hex(reg.core_size())))
             })
             .collect();
         format!(

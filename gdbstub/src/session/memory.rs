@@ -5,7 +5,7 @@ use crate::command::{Data, Malformed};
 use crate::packet::PACKET_SIZE;
 use crate::reply::{Error, Reply};
 use crate::session::{Session, stoppoint};
-use crate::target::{Stoppoint, Target, TargetError};
+use crate::target::{Space, Stoppoint, Target, TargetError};
 
 /// Bytes whose hex digits fill a packet.
 const MOST_HEX: usize = PACKET_SIZE / 2;
@@ -25,6 +25,11 @@ const MOST_LOOKED_THROUGH: u64 = 256 << 20;
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_MPEG_2);
 
 impl Session {
+    /// What addresses in the packets of this file mean, breakpoints' aside.
+    fn space(&self) -> Space {
+        if self.is_physical { Space::Physical } else { Space::Virtual(self.selected) }
+    }
+
     pub(super) fn read_memory(
         &self,
         target: &mut dyn Target,
@@ -70,7 +75,7 @@ impl Session {
         }
         let to_end = (u64::MAX - addr).saturating_add(1);
         let mut data = vec![0; length.min(to_end).min(most as u64) as usize];
-        let read = target.read_memory(self.selected, addr, &mut data)?;
+        let read = target.read_memory(self.space(), addr, &mut data)?;
         if read == 0 {
             return Err(TargetError::Unmapped { addr }.into());
         }
@@ -90,7 +95,7 @@ impl Session {
             return Ok(Reply::Ok);
         }
         check_range(addr, length)?;
-        target.write_memory(self.selected, addr, &data.decode())?;
+        target.write_memory(self.space(), addr, &data.decode())?;
         Ok(Reply::Ok)
     }
 
@@ -160,7 +165,7 @@ impl Session {
         while done < length {
             let wanted = (length - done).min(buffer.len() as u64) as usize;
             let Some(chunk) = buffer.get_mut(..wanted) else { break };
-            let read = target.read_memory(self.selected, addr + done, chunk)?;
+            let read = target.read_memory(self.space(), addr + done, chunk)?;
             let Some(chunk) = chunk.get(..read).filter(|chunk| !chunk.is_empty()) else {
                 return Err(TargetError::Unmapped { addr: addr + done }.into());
             };

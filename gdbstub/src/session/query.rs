@@ -5,7 +5,6 @@ use crate::packet::PACKET_SIZE;
 use crate::reply::{Error, ErrorStyle, Reply};
 use crate::session::{Session, State};
 use crate::target::Target;
-use crate::target_xml::TARGET_XML;
 use crate::thread_list;
 
 /// Bytes of a document in one reply: it fits a packet even if each of them is escaped.
@@ -25,7 +24,9 @@ impl Session {
         length: u64,
     ) -> Result<Reply, Error> {
         match object {
-            Object::Features { annex: b"target.xml" } => part(&TARGET_XML, offset, length),
+            Object::Features { annex: b"target.xml" } => {
+                part(target.description().xml(self.lldb.is_here), offset, length)
+            }
             Object::Features { .. } => Err(Error::NoSuchAnnex),
             Object::Threads => {
                 let threads = thread_list::all(target).filter(|_| self.state == State::Stopped);

@@ -1,6 +1,7 @@
 //! `g`, `G`, `p`, `P` (RSP manual, Packets).
 
-use crate::aarch64::{Register, RegisterValue, Registers};
+use crate::aarch64::{PacMask, Register, RegisterValue};
+use crate::description::{Description, Entry};
 use crate::hex::HexBytes;
 use crate::reply::{Error, Reply};
 use crate::session::{Session, threads};
@@ -19,8 +20,9 @@ impl Session {
         thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
-        let mut digits = Vec::with_capacity(2 * Registers::SIZE);
-        Register::all().try_for_each(|reg| read(target, tid, reg, &mut digits))?;
+        let description = target.description();
+        let mut digits = Vec::with_capacity(2 * description.g_size());
+        description.in_g().iter().try_for_each(|entry| read(target, tid, *entry, &mut digits))?;
         Ok(Reply::Bytes(digits))
     }
 
@@ -31,9 +33,19 @@ impl Session {
         thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
-        let wrong_size = Error::RegisterSize { found: values.len(), expected: Registers::SIZE };
-        let registers = Registers::from_bytes(&values.decode()).ok_or(wrong_size)?;
-        target.write_registers(tid, &registers)?;
+        let description = target.description();
+        let expected = description.g_size();
+        let wrong_size = Error::RegisterSize { found: values.len(), expected };
+        if values.len() != expected {
+            return Err(wrong_size);
+        }
+        let bytes = values.decode();
+        let value = |entry: &Entry| {
+            let bytes = bytes.get(entry.offset..)?.get(..entry.size)?;
+            Some((entry.reg, RegisterValue::from_bytes(bytes)))
+        };
+        let values: Option<Vec<_>> = description.in_g().iter().map(value).collect();
+        target.write_registers(tid, &values.ok_or(wrong_size)?)?;
         Ok(Reply::Ok)
     }
 
@@ -44,9 +56,9 @@ impl Session {
         thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
-        let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
+        let entry = entry(&target.description(), number)?;
         let mut digits = Vec::new();
-        read(target, tid, reg, &mut digits)?;
+        read(target, tid, entry, &mut digits)?;
         Ok(Reply::Bytes(digits))
     }
 
@@ -58,12 +70,17 @@ impl Session {
         thread: Option<ThreadId>,
     ) -> Result<Reply, Error> {
         let tid = self.thread(target, thread)?;
-        let reg = Register::from_number(number).ok_or(Error::NoSuchRegister { number })?;
-        let wrong_size = Error::RegisterSize { found: value.len(), expected: reg.size() };
-        let value = RegisterValue::from_bytes(reg, &value.decode()).ok_or(wrong_size)?;
-        target.write_register(tid, reg, value)?;
+        let Entry { reg, size, .. } = entry(&target.description(), number)?;
+        if value.len() != size {
+            return Err(Error::RegisterSize { found: value.len(), expected: size });
+        }
+        target.write_register(tid, reg, RegisterValue::from_bytes(&value.decode()))?;
         Ok(Reply::Ok)
     }
+}
+
+fn entry(description: &Description, number: u64) -> Result<Entry, Error> {
+    description.entry(number).ok_or(Error::NoSuchRegister { number })
 }
 
 /// Appends the digits of one register. Those of one that the thread does not have now are `x` (RSP
@@ -71,13 +88,27 @@ impl Session {
 fn read(
     target: &mut dyn Target,
     tid: Tid,
-    reg: Register,
+    entry: Entry,
     digits: &mut Vec<u8>,
 ) -> Result<(), TargetError> {
-    match target.read_register(tid, reg) {
-        Ok(value) => value.push_hex(reg, digits),
-        Err(TargetError::Unavailable) => digits.resize(digits.len() + 2 * reg.size(), b'x'),
+    match target.read_register(tid, entry.reg) {
+        Ok(value) => value.push_hex(entry.size, digits),
+        Err(TargetError::Unavailable) => digits.resize(digits.len() + 2 * entry.size, b'x'),
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// What rides along in a stop reply, with its numbers: the core, and what a client asks for at each
+/// stop. With GDB that is the masks, as soon as it looks at a pointer, with LLDB the length of vectors.
+pub fn expedited(
+    target: &dyn Target,
+    is_lldb: bool,
+) -> impl Iterator<Item = (u16, Register)> + use<> {
+    let description = target.description();
+    let masks = PacMask::ALL.into_iter().map(Register::PacMask);
+    let more =
+        masks.filter(move |_| !is_lldb).chain([Register::Vg].into_iter().filter(move |_| is_lldb));
+    let numbered = move |reg| description.number(reg).map(|number| (number, reg));
+    Register::core().chain(more.filter_map(numbered))
 }

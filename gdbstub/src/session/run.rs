@@ -5,6 +5,7 @@ use std::iter;
 use crate::aarch64::Register;
 use crate::command::ThreadAction;
 use crate::reply::{Error, Reply};
+use crate::session::registers::expedited;
 use crate::session::{Session, State};
 use crate::stop::{self, Stop, StopReason};
 use crate::target::{Action, Target, TargetError, Tid};
@@ -85,8 +86,10 @@ impl Session {
             return Reply::Bytes(stop.reply(self.client, "", iter::empty()));
         }
         let more = self.lldb_fields(target, stop);
-        let registers = Register::core()
-            .filter_map(|reg| target.read_register(stop.tid, reg).ok().map(|value| (reg, value)));
+        let registers = expedited(target, self.lldb.is_here).filter_map(|(number, reg)| {
+            let value = target.read_register(stop.tid, reg).ok()?;
+            Some((number, value.to_hex(reg.core_size())))
+        });
         Reply::Bytes(stop.reply(self.client, &more, registers))
     }
 

@@ -1,10 +1,18 @@
-use crate::aarch64::{Register, RegisterValue, Registers};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::aarch64::{Register, RegisterValue};
 use crate::agent::Agent;
-use crate::target::{Action, MemoryRegion, Permissions, Stoppoint, Target, TargetError, Tid};
+use crate::description::{Contents, Description};
+use crate::target::{
+    Action, AddressBits, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError, Tid,
+};
 
 /// A machine of 16 KiB of memory that records what it is told to do.
 pub struct FakeTarget {
-    pub registers: Vec<Registers>,
+    /// Of each thread; those that are not in it are 0.
+    pub registers: Vec<HashMap<Register, RegisterValue>>,
+    pub contents: Contents,
     pub labels: Vec<String>,
     pub memory: Vec<u8>,
     /// Those that are off.
@@ -28,7 +36,8 @@ impl FakeTarget {
 
     pub fn new(threads: usize) -> Self {
         Self {
-            registers: vec![Registers::default(); threads],
+            registers: vec![HashMap::new(); threads],
+            contents: Contents::default(),
             labels: (0..threads).map(|index| format!("vCPU {index}")).collect(),
             memory: vec![0; Self::SIZE],
             off: Vec::new(),
@@ -42,6 +51,10 @@ impl FakeTarget {
         }
     }
 
+    pub fn value(&self, thread: usize, reg: Register) -> u128 {
+        self.registers[thread].get(&reg).map_or(0, RegisterValue::as_u128)
+    }
+
     fn record(&mut self, call: String) -> Result<(), TargetError> {
         self.log.push(call);
         self.fail.take().map_or(Ok(()), Err)
@@ -49,6 +62,14 @@ impl FakeTarget {
 
     fn check(&self) {
         assert!(!self.is_running, "looked at while it runs");
+    }
+
+    /// Its memory is at 0 by physical addresses.
+    fn virtual_address(space: Space, addr: u64) -> u64 {
+        match space {
+            Space::Virtual(_) => addr,
+            Space::Physical => addr.wrapping_add(Self::BASE),
+        }
     }
 
     /// The memory from `addr` on.
@@ -82,8 +103,8 @@ impl Target for FakeTarget {
         self.slide
     }
 
-    fn address_bits(&self) -> u32 {
-        48
+    fn address_bits(&self) -> AddressBits {
+        AddressBits { lower: 48, upper: 52 }
     }
 
     fn can_step(&self) -> bool {
@@ -94,9 +115,17 @@ impl Target for FakeTarget {
         4
     }
 
-    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
+    fn description(&self) -> Arc<Description> {
+        Arc::new(Description::new(self.contents.clone()))
+    }
+
+    fn write_registers(
+        &mut self,
+        tid: Tid,
+        values: &[(Register, RegisterValue)],
+    ) -> Result<(), TargetError> {
         self.check();
-        self.registers[tid.index()] = regs.clone();
+        self.registers[tid.index()].extend(values.iter().cloned());
         self.fail.take().map_or(Ok(()), Err)
     }
 
@@ -105,7 +134,8 @@ impl Target for FakeTarget {
         if self.unavailable.contains(&reg) {
             return Err(TargetError::Unavailable);
         }
-        self.fail.take().map_or(Ok(self.registers[tid.index()].get(reg)), Err)
+        let value = self.registers[tid.index()].get(&reg).cloned().unwrap_or_default();
+        self.fail.take().map_or(Ok(value), Err)
     }
 
     fn write_register(
@@ -114,12 +144,18 @@ impl Target for FakeTarget {
         reg: Register,
         value: RegisterValue,
     ) -> Result<(), TargetError> {
-        self.registers[tid.index()].set(reg, value);
+        self.registers[tid.index()].insert(reg, value);
         self.fail.take().map_or(Ok(()), Err)
     }
 
-    fn read_memory(&mut self, _: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_memory(
+        &mut self,
+        space: Space,
+        addr: u64,
+        data: &mut [u8],
+    ) -> Result<usize, TargetError> {
         self.check();
+        let addr = Self::virtual_address(space, addr);
         assert!(!data.is_empty());
         assert!(addr.checked_add(data.len() as u64 - 1).is_some());
         let memory = self.at(addr)?;
@@ -128,8 +164,9 @@ impl Target for FakeTarget {
         Ok(length)
     }
 
-    fn write_memory(&mut self, _: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+    fn write_memory(&mut self, space: Space, addr: u64, data: &[u8]) -> Result<(), TargetError> {
         self.check();
+        let addr = Self::virtual_address(space, addr);
         assert!(!data.is_empty());
         assert!(addr.checked_add(data.len() as u64 - 1).is_some());
         let memory = self.at(addr)?.get_mut(..data.len());

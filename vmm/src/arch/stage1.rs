@@ -25,13 +25,13 @@ pub struct Regime {
 }
 
 impl Regime {
-    /// Bits of a virtual address in the upper half; `None` with the MMU off, or if TCR has none that
+    /// Bits of a virtual address in the half of `va`; `None` with the MMU off, or if TCR has none that
     /// can be.
-    pub fn kernel_address_bits(&self) -> Option<u32> {
+    pub fn address_bits(&self, va: u64) -> Option<u32> {
         if self.sctlr & SCTLR_M == 0 {
             return None;
         }
-        input_size(&Half::of(u64::MAX, self).ok()?, self).ok()
+        input_size(&Half::of(va, self).ok()?, self).ok()
     }
 }
 

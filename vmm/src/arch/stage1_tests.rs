@@ -55,14 +55,15 @@ fn linux_4k_48() -> Regime {
 }
 
 #[test]
-fn kernel_addresses_have_as_many_bits_as_tcr_says() {
+fn addresses_have_as_many_bits_as_tcr_says() {
+    const UPPER: u64 = u64::MAX;
     let regime = linux_4k_48();
 
-    assert_eq!(regime.kernel_address_bits(), Some(48));
+    assert_eq!([0, UPPER].map(|va| regime.address_bits(va)), [Some(48); 2]);
     let smaller = Regime { tcr: regime.tcr | 9 << 16, ..regime };
-    assert_eq!(smaller.kernel_address_bits(), Some(39));
-    assert_eq!(Regime { sctlr: 0, ..regime }.kernel_address_bits(), None);
-    assert_eq!(Regime { tcr: 3 << 16, ..regime }.kernel_address_bits(), None);
+    assert_eq!([0, UPPER].map(|va| smaller.address_bits(va)), [Some(48), Some(39)]);
+    assert_eq!(Regime { sctlr: 0, ..regime }.address_bits(UPPER), None);
+    assert_eq!(Regime { tcr: 3 << 16, ..regime }.address_bits(UPPER), None);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What a vCPU's thread does with an order while a debugger is, or may be, attached.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hit::{Judged, Verdict};
 use super::inject;
 use super::memory::View;
 use super::points::{Except, Points};
+use super::registers::RegisterSet;
 use super::step::{self, Steps};
 use crate::arch::esr::{Class, Esr};
 use crate::arch::flow::Flow;
@@ -20,6 +21,8 @@ use crate::kvm::vm::DebugSupport;
 pub struct Engine {
     /// Guest RAM.
     pub memory: Memory,
+    /// The registers of its vCPUs.
+    pub registers: Arc<RegisterSet>,
     pub(super) support: DebugSupport,
     points: Mutex<Points>,
     /// One for each vCPU.
@@ -54,9 +57,14 @@ pub enum Owner {
 
 impl Engine {
     /// An engine for so many vCPUs, with nothing set.
-    pub fn new(memory: Memory, support: DebugSupport, vcpus: usize) -> Self {
+    pub fn new(
+        memory: Memory,
+        registers: Arc<RegisterSet>,
+        support: DebugSupport,
+        vcpus: usize,
+    ) -> Self {
         let progress = (0..vcpus).map(|_| Mutex::default()).collect();
-        Self { memory, support, points: Mutex::new(Points::new(support)), progress }
+        Self { memory, registers, support, points: Mutex::new(Points::new(support)), progress }
     }
 
     /// What the debugger has set.

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use gdbstub::{Agent, Machine, Register, agent};
+use gdbstub::{Agent, Machine, agent};
 
 use super::engine::Engine;
 use super::memory::View;
 use super::points::Own;
-use super::registers;
 use crate::arch::esr::Esr;
 use crate::arch::insn::Insn;
 use crate::kvm::control::{Caught, Peers, Trap};
@@ -47,8 +46,9 @@ struct Scene<'a> {
 
 impl Machine for Scene<'_> {
     fn register(&mut self, number: u16) -> Option<u64> {
-        let register = Register::from_number(number.into())?;
-        Some(registers::read(self.vcpu, register).ok()?.as_u64())
+        let registers = &self.engine.registers;
+        let register = registers.description().register(number.into())?;
+        Some(registers.read(self.vcpu, register).ok()?.as_u64())
     }
 
     fn read(&mut self, addr: u64, data: &mut [u8]) -> bool {

@@ -171,6 +171,32 @@ impl<'a> View<'a> {
     }
 }
 
+/// Fills a prefix of `data` from physical address `ipa` and returns its length: what there is of RAM.
+pub fn read_physical(
+    memory: &Memory,
+    breakpoints: &Breakpoints,
+    ipa: u64,
+    data: &mut [u8],
+) -> usize {
+    let len = memory.rest(ipa).min(data.len());
+    let Some(data) = data.get_mut(..len) else { return 0 };
+    if breakpoints.read(ipa, data, memory) { len } else { 0 }
+}
+
+/// Writes all of `data` at physical address `ipa`. The error, with nothing written, is the first
+/// address that is not in RAM.
+pub fn write_physical(
+    memory: &Memory,
+    breakpoints: &mut Breakpoints,
+    ipa: u64,
+    data: &[u8],
+) -> Result<(), u64> {
+    if !memory.contains(ipa, data.len()) {
+        return Err(ipa.saturating_add(memory.rest(ipa) as u64));
+    }
+    if breakpoints.write(ipa, data, memory) { Ok(()) } else { Err(ipa) }
+}
+
 /// The vCPUs' views, to look addresses up in that belong to any of them.
 pub struct Spaces<'a> {
     views: &'a [View<'a>],

@@ -21,7 +21,7 @@ mod points;
 #[cfg(target_arch = "aarch64")]
 mod region;
 #[cfg(target_arch = "aarch64")]
-mod registers;
+pub mod registers;
 #[cfg(target_arch = "aarch64")]
 pub mod server;
 #[cfg(target_arch = "aarch64")]

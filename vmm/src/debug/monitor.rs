@@ -18,6 +18,8 @@ mod life;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;
 #[cfg(target_arch = "aarch64")]
+mod registers;
+#[cfg(target_arch = "aarch64")]
 mod run;
 mod table;
 #[cfg(target_arch = "aarch64")]

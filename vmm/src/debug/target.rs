@@ -7,13 +7,13 @@ mod stoppoints;
 use std::sync::Arc;
 
 use gdbstub::{
-    Action, Agent, Kind, MemoryRegion, Permissions, Register, RegisterValue, Registers, Stop,
-    StopReason, Stoppoint, Target, TargetError, Tid, stop,
+    Action, AddressBits, Agent, Description, Kind, MemoryRegion, Permissions, Register,
+    RegisterValue, Space, Stop, StopReason, Stoppoint, Target, TargetError, Tid, stop,
 };
 
 use super::engine::Engine;
-use super::memory::View;
-use super::{monitor, registers};
+use super::memory::{self, View};
+use super::monitor;
 use crate::arch::region::{Access, Region};
 use crate::arch::watchpoint;
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
@@ -21,7 +21,7 @@ use crate::kvm::error::Error;
 use crate::kvm::gic::Gic;
 use crate::kvm::vcpu::Vcpu;
 
-pub use restart::{Description, Machine, Prepare, Program};
+pub use restart::{Handover, Machine, Prepare, Program};
 
 /// All vCPUs under debug.
 pub struct Guest {
@@ -30,7 +30,7 @@ pub struct Guest {
     pub(super) program: Program,
     /// `None`: there is no machine.
     pub(super) gic: Option<Arc<Gic>>,
-    pub(super) description: Description,
+    pub(super) handover: Handover,
     prepare: Prepare,
     /// How a restart went that nobody has asked about yet.
     restarted: Option<Result<(), String>>,
@@ -67,7 +67,7 @@ impl Guest {
             engine: machine.engine,
             program: machine.program,
             gic: Some(machine.gic),
-            description: machine.description,
+            handover: machine.handover,
             prepare,
             restarted: None,
             is_free: false,
@@ -181,6 +181,16 @@ impl Guest {
         act(&vcpu).map_err(|error| host(&error))
     }
 
+    /// A system register of one vCPU was written. Some are the whole machine's.
+    fn reread_ids(&self) -> Result<(), TargetError> {
+        for index in 0..self.control.len() {
+            if let Some(mut vcpu) = self.control.vcpu(index) {
+                vcpu.reread_ids().map_err(|error| host(&error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Virtual memory as a vCPU sees it.
     pub(super) fn view(&self, tid: Tid) -> Result<View<'_>, TargetError> {
         let mut view = self.with_vcpu(tid, |vcpu| View::of(vcpu, &self.engine.memory))?;
@@ -200,16 +210,6 @@ fn kind_of(access: watchpoint::Access) -> Kind {
         watchpoint::Access::Read => Kind::Read,
         watchpoint::Access::Write => Kind::Write,
         watchpoint::Access::Any => Kind::Access,
-    }
-}
-
-/// The modes that a guest without EL2 can be in: EL0t, EL1t, EL1h and User.
-fn check_mode(cpsr: u32) -> Result<(), TargetError> {
-    match cpsr & 0x1f {
-        0x00 | 0x04 | 0x05 | 0x10 => Ok(()),
-        mode => Err(TargetError::Invalid(format!(
-            "cpsr {cpsr:#x}: mode {mode:#x}, expected 0x0, 0x4, 0x5 or 0x10"
-        ))),
     }
 }
 
@@ -240,11 +240,12 @@ impl Target for Guest {
     }
 
     /// While the guest has not said so, or runs, what Linux has unless it was built otherwise.
-    fn address_bits(&self) -> u32 {
+    fn address_bits(&self) -> AddressBits {
         const USUAL: u32 = 48;
         let vcpu = self.control.parked_vcpu(0);
         let regime = vcpu.and_then(|vcpu| vcpu.regime().ok());
-        regime.and_then(|regime| regime.kernel_address_bits()).unwrap_or(USUAL)
+        let bits = |va| regime.and_then(|regime| regime.address_bits(va)).unwrap_or(USUAL);
+        AddressBits { lower: bits(0), upper: bits(u64::MAX) }
     }
 
     fn can_step(&self) -> bool {
@@ -255,13 +256,23 @@ impl Target for Guest {
         self.engine.watchpoints()
     }
 
-    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
-        check_mode(regs.cpsr)?;
-        self.with_vcpu(tid, |vcpu| registers::write_all(vcpu, regs))
+    fn description(&self) -> Arc<Description> {
+        self.engine.registers.description().clone()
+    }
+
+    fn write_registers(
+        &mut self,
+        tid: Tid,
+        values: &[(Register, RegisterValue)],
+    ) -> Result<(), TargetError> {
+        self.with_vcpu(tid, |vcpu| Ok(self.engine.registers.write_all(vcpu, values)))?
     }
 
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
-        self.with_vcpu(tid, |vcpu| registers::read(vcpu, reg))
+        let read = self.with_vcpu(tid, |vcpu| self.engine.registers.read(vcpu, reg));
+        // KVM lists some that it then does not give.
+        let is_optional = matches!(reg, Register::System(_));
+        read.map_err(|error| if is_optional { TargetError::Unavailable } else { error })
     }
 
     fn write_register(
@@ -270,23 +281,41 @@ impl Target for Guest {
         reg: Register,
         value: RegisterValue,
     ) -> Result<(), TargetError> {
-        if reg == Register::Cpsr {
-            check_mode(value.as_u32())?;
+        self.with_vcpu(tid, |vcpu| Ok(self.engine.registers.write(vcpu, reg, &value)))??;
+        if matches!(reg, Register::System(_)) {
+            self.reread_ids()?;
         }
-        self.with_vcpu(tid, |vcpu| registers::write(vcpu, reg, value))
+        Ok(())
     }
 
-    fn read_memory(&mut self, tid: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
-        match self.view(tid)?.read(&self.engine.points().software, addr, data) {
-            0 => Err(TargetError::Unmapped { addr }),
-            read => Ok(read),
-        }
+    fn read_memory(
+        &mut self,
+        space: Space,
+        addr: u64,
+        data: &mut [u8],
+    ) -> Result<usize, TargetError> {
+        let read = match space {
+            Space::Virtual(tid) => self.view(tid)?.read(&self.engine.points().software, addr, data),
+            Space::Physical => {
+                let memory = &self.engine.memory;
+                memory::read_physical(memory, &self.engine.points().software, addr, data)
+            }
+        };
+        if read == 0 { Err(TargetError::Unmapped { addr }) } else { Ok(read) }
     }
 
-    fn write_memory(&mut self, tid: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
-        let view = self.view(tid)?;
-        view.write(&mut self.engine.points().software, addr, data)
-            .map_err(|addr| TargetError::Unmapped { addr })
+    fn write_memory(&mut self, space: Space, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+        let written = match space {
+            Space::Virtual(tid) => {
+                let view = self.view(tid)?;
+                view.write(&mut self.engine.points().software, addr, data)
+            }
+            Space::Physical => {
+                let memory = &self.engine.memory;
+                memory::write_physical(memory, &mut self.engine.points().software, addr, data)
+            }
+        };
+        written.map_err(|addr| TargetError::Unmapped { addr })
     }
 
     fn memory_region(&mut self, tid: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {

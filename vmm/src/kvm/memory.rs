@@ -102,6 +102,12 @@ impl Memory {
         self.ram.get_slice(GuestAddress(ipa), len).is_ok()
     }
 
+    /// How many bytes from `ipa` on are RAM.
+    pub fn rest(&self, ipa: u64) -> usize {
+        let ram = self.range();
+        if ram.contains(&ipa) { (ram.end - ipa) as usize } else { 0 }
+    }
+
     /// Reads all of `data` at `ipa`; false if any byte lies outside RAM.
     #[must_use]
     pub fn read(&self, ipa: u64, data: &mut [u8]) -> bool {

@@ -1,9 +1,13 @@
 //! KVM's register ids (Documentation/virt/kvm/api.rst 4.68, asm/kvm.h).
 
+use kvm_bindings::{
+    KVM_REG_ARM_COPROC_MASK, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64,
+    KVM_REG_SIZE_U128, KVM_REG_SIZE_U256, KVM_REG_SIZE_U512, KVM_REG_SIZE_U2048,
+};
 use kvm_bindings::{KVM_REG_ARM_CORE, KVM_REG_ARM64, KVM_REG_ARM64_SVE, KVM_REG_ARM64_SYSREG};
-use kvm_bindings::{KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, KVM_REG_SIZE_U128, KVM_REG_SIZE_U2048};
 
 use crate::arch::known::Slot;
+use crate::arch::sysreg::Encoding;
 
 /// Core register by its offset in `struct kvm_regs`, in 32-bit units.
 const fn core(size: u64, offset: u64) -> u64 {
@@ -54,6 +58,55 @@ pub const FPCR: u64 = core(KVM_REG_SIZE_U32, 0xd5);
 pub const fn z(n: u64) -> u64 {
     KVM_REG_ARM64 | KVM_REG_ARM64_SVE as u64 | KVM_REG_SIZE_U2048 | n << 5
 }
+
+/// Pn of a vCPU with SVE, slice 0, 32 bytes; 16 is FFR.
+pub const fn p(n: u64) -> u64 {
+    KVM_REG_ARM64 | KVM_REG_ARM64_SVE as u64 | KVM_REG_SIZE_U256 | 0x400 | n << 5
+}
+
+/// The first-fault register.
+pub const FFR: u64 = p(16);
+
+/// The lengths of SVE vectors that the vCPU has: bit n is for 16 * (n + 1) bytes.
+pub const SVE_VLS: u64 = KVM_REG_ARM64 | KVM_REG_ARM64_SVE as u64 | KVM_REG_SIZE_U512 | 0xffff;
+
+/// The system registers that KVM has among the core ones, by their names.
+pub const CORE_SYSTEM: [(u64, &str); 8] = [
+    (SP_EL0, "SP_EL0"),
+    (SP_EL1, "SP_EL1"),
+    (ELR_EL1, "ELR_EL1"),
+    (SPSR_EL1, "SPSR_EL1"),
+    (core(KVM_REG_SIZE_U64, 0x4a), "SPSR_abt"),
+    (core(KVM_REG_SIZE_U64, 0x4c), "SPSR_und"),
+    (core(KVM_REG_SIZE_U64, 0x4e), "SPSR_irq"),
+    (core(KVM_REG_SIZE_U64, 0x50), "SPSR_fiq"),
+];
+
+/// The encoding of the system register that an id is of. Not of one are the core's, SVE's, those of
+/// firmware, which only KVM knows, and CCSIDR_EL1, of which there are several.
+pub fn encoding(id: u64) -> Option<Encoding> {
+    const KIND: u64 = KVM_REG_SIZE_MASK | KVM_REG_ARM_COPROC_MASK as u64;
+    // KVM has these two the wrong way round, and keeps them so (asm/kvm.h, KVM_REG_ARM_TIMER_CVAL).
+    let id = match id {
+        CNTVCT_EL0 => CNTV_CVAL_EL0,
+        CNTV_CVAL_EL0 => CNTVCT_EL0,
+        id => id,
+    };
+    let is_system = id & KIND == KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG as u64;
+    let bits = |shift: u32, width: u32| (id >> shift & ((1_u64 << width) - 1)) as u8;
+    is_system.then(|| Encoding {
+        op0: bits(14, 2),
+        op1: bits(11, 3),
+        crn: bits(7, 4),
+        crm: bits(3, 4),
+        op2: bits(0, 3),
+    })
+}
+
+/// EL0's thread pointer.
+pub const TPIDR_EL0: u64 = sysreg(3, 3, 13, 0, 2);
+/// EL0's second thread pointer.
+pub const TPIDR2_EL0: u64 = sysreg(3, 3, 13, 0, 5);
 
 /// Affinity.
 pub const MPIDR_EL1: u64 = sysreg(3, 0, 0, 0, 5);
@@ -126,6 +179,28 @@ pub const POWER_STATE: Slot = Slot::other(11);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn system_registers_have_names() {
+        let name = |id| encoding(id).map(|encoding| encoding.to_string());
+
+        assert_eq!(name(TCR_EL1).as_deref(), Some("TCR_EL1"));
+        assert_eq!(name(TPIDR_EL0).as_deref(), Some("TPIDR_EL0"));
+        // KVM_REG_ARM_TIMER_CVAL and KVM_REG_ARM_TIMER_CNT.
+        assert_eq!(name(0x6030_0000_0013_df02).as_deref(), Some("CNTV_CVAL_EL0"));
+        assert_eq!(name(0x6030_0000_0013_df1a).as_deref(), Some("CNTVCT_EL0"));
+        // KVM_REG_ARM_PSCI_VERSION, the first CCSIDR_EL1, PC, Z0, the vector lengths.
+        let others = [0x6030_0000_0014_0000, 0x6020_0000_0011_0000, PC, z(0), SVE_VLS];
+        assert!(others.iter().all(|id| encoding(*id).is_none()));
+    }
+
+    #[test]
+    fn ids_of_sve_are_those_measured_on_kvm() {
+        assert_eq!(z(1), 0x6080_0000_0015_0020);
+        assert_eq!(p(1), 0x6050_0000_0015_0420);
+        assert_eq!(FFR, 0x6050_0000_0015_0600);
+        assert_eq!(SVE_VLS, 0x6060_0000_0015_ffff);
+    }
 
     #[test]
     fn ids_are_those_measured_on_kvm() {

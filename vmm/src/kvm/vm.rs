@@ -1,6 +1,7 @@
 //! The virtual machine: what this host's KVM offers, RAM, vCPUs and the interrupt controller.
 #![expect(unsafe_code, reason = "memory slots and device attributes hand pointers to the kernel")]
 
+use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
 use devices::bus::Bus;
@@ -11,9 +12,12 @@ use kvm_bindings::{
     KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE,
     KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE,
     KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP,
-    KVM_GUESTDBG_USE_HW, kvm_device_attr, kvm_userspace_memory_region, kvm_vcpu_init,
+    KVM_GUESTDBG_USE_HW, KVMIO, kvm_device_attr, kvm_reg_list, kvm_userspace_memory_region,
+    kvm_vcpu_init,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use vmm_sys_util::ioctl::ioctl_with_mut_ref;
+use vmm_sys_util::ioctl_iowr_nr;
 
 use super::error::{Error, doing};
 use super::gic::Gic;
@@ -144,6 +148,47 @@ impl Vm {
             .collect()
     }
 
+    /// Ids of the registers that the vCPUs have (KVM_GET_REG_LIST).
+    pub fn register_ids(&self) -> Result<Vec<u64>, Error> {
+        // kvm-ioctls has room for 500, of which some hosts have 360 already.
+        const MOST: usize = 4096;
+        /// `struct kvm_reg_list`.
+        #[repr(C)]
+        struct List {
+            n: u64,
+            reg: [u64; MOST],
+        }
+        ioctl_iowr_nr!(KVM_GET_REG_LIST, KVMIO, 0xb0, kvm_reg_list);
+        let Some(vcpu) = self.vcpus.first() else { return Ok(Vec::new()) };
+        let mut list = Box::new(List { n: MOST as u64, reg: [0; MOST] });
+        // SAFETY: the kernel writes `n`, and behind it as many ids as `n` said at most.
+        let done = unsafe { ioctl_with_mut_ref(vcpu, KVM_GET_REG_LIST(), list.as_mut()) };
+        if done < 0 {
+            return Err(Error::Ioctl("list the registers", io::Error::last_os_error()));
+        }
+        Ok(list.reg.into_iter().take(list.n as usize).collect())
+    }
+
+    /// Bytes of the longest SVE vector that the vCPUs have; `None` without SVE.
+    pub fn vector_length(&self) -> Result<Option<usize>, Error> {
+        let Some(vcpu) = self.vcpus.first().filter(|_| self.has_sve()) else { return Ok(None) };
+        let mut lengths = [0; 64];
+        vcpu.get_one_reg(regs::SVE_VLS, &mut lengths).map_err(doing("read the vector lengths"))?;
+        let longest = lengths.iter().rposition(|byte| *byte != 0);
+        let bit =
+            longest.map(|at| 8 * at + lengths.get(at).map_or(0, |byte| byte.ilog2()) as usize);
+        Ok(bit.map(|bit| 16 * (bit + 1)))
+    }
+
+    fn has_sve(&self) -> bool {
+        has_feature(&self.features, KVM_ARM_VCPU_SVE)
+    }
+
+    /// Whether the vCPUs have pointer authentication.
+    pub fn has_pauth(&self) -> bool {
+        has_feature(&self.features, KVM_ARM_VCPU_PTRAUTH_ADDRESS)
+    }
+
     /// What KVM can do for a debugger; an error if that is nothing.
     pub fn debug_support(&self) -> Result<DebugSupport, Error> {
         if self.kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG.into()) <= 0 {
@@ -176,7 +221,7 @@ impl Vm {
     /// Sets the boot registers of vCPU 0 (booting.rst: PC, x0 = DTB, x1 to x3 zero; PSTATE is
     /// already EL1h with everything masked) and hands the vCPUs over.
     pub fn into_vcpus(self, entry: u64, dtb: u64, bus: &Arc<Bus>) -> Result<Vec<Vcpu>, Error> {
-        let has_sve = has_feature(&self.features, KVM_ARM_VCPU_SVE);
+        let has_sve = self.has_sve();
         let vcpus: Vec<Vcpu> = (0..)
             .zip(self.vcpus)
             .map(|(index, fd)| {

@@ -22,7 +22,8 @@ use super::port::Port;
 use super::{Uart, host};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
-use crate::debug::target::{Description, Machine, Program};
+use crate::debug::registers::RegisterSet;
+use crate::debug::target::{Handover, Machine, Program};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
 use crate::kvm::plan::{Plan, Redistributors};
@@ -127,15 +128,17 @@ impl Assembly {
         support: DebugSupport,
         files: &Files,
     ) -> Result<Machine, Outcome> {
-        let engine = Arc::new(Engine::new(vm.memory().clone(), support, self.config.cpus));
+        let registers = Arc::new(RegisterSet::of(&vm)?);
+        let memory = vm.memory().clone();
+        let engine = Arc::new(Engine::new(memory, registers, support, self.config.cpus));
         let runner: Arc<dyn Runner> = engine.clone();
         let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
         let dtb = self.device_tree(&vm, files)?;
         let state = loading::load_all(vm.memory(), files, &dtb)?;
         let gic = vm.gic();
         let control = self.start(vm, state, &runner)?;
-        let description = Description { dtb, interrupts: interrupts() };
-        Ok(Machine { control, engine, program, gic, description })
+        let handover = Handover { dtb, interrupts: interrupts() };
+        Ok(Machine { control, engine, program, gic, handover })
     }
 
     /// Without KASLR Linux runs where it was linked to. With it, or with a device tree that has a

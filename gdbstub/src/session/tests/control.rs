@@ -1,3 +1,4 @@
+use crate::aarch64::{PacMask, Register};
 use crate::session::Flow;
 use crate::stop::{SIGINT, StopReason};
 use crate::target::{Kind, TargetError};
@@ -176,8 +177,8 @@ fn a_resume_without_v_cont_takes_only_the_thread_chosen_for_it() {
          = resume 2 Step",
     );
 
-    assert_eq!(client.target.registers[1].pc, 0x4008_0000);
-    assert_eq!(client.target.registers[0].pc, 0);
+    assert_eq!(client.target.value(1, Register::Pc), 0x4008_0000);
+    assert_eq!(client.target.value(0, Register::Pc), 0);
 }
 
 #[test]
@@ -204,8 +205,8 @@ fn a_watchpoint_is_reported_with_its_kind_and_address() {
 #[test]
 fn a_stop_reply_has_the_core_registers_of_its_thread() {
     let mut client = Client::connect_gdb(2);
-    client.target.registers[1].pc = 0x4008_0000;
-    client.target.registers[1].v[0] = 1;
+    client.target.registers[1].insert(Register::Pc, 0x4008_0000_u64.into());
+    client.target.registers[1].insert(Register::V(0), 1_u64.into());
     client.ask("vCont;s:p1.2");
 
     let reply = client.stop(2, StopReason::Step);
@@ -330,4 +331,19 @@ fn another_process_is_neither_detached_nor_killed() {
     assert_eq!(client.ask("vKill;2"), "E03");
     assert_eq!(client.flow, Flow::Continue);
     assert_eq!(client.target.log, [""; 0]);
+}
+
+#[test]
+fn a_stop_reply_has_the_masks_of_pointer_authentication() {
+    let mut client = Client::connect_gdb(1);
+    client.target.contents.has_pauth = true;
+    let mask = Register::PacMask(PacMask { is_code: true, is_upper: true });
+    client.target.registers[0].insert(mask, 0xff7f_0000_0000_0000_u64.into());
+    client.ask("vCont;s:p1.1");
+
+    let reply = client.stop(1, StopReason::Step);
+
+    // Behind 34 of the core, 32 v, fpsr and fpcr.
+    assert!(reply.contains(";44:0000000000000000;45:0000000000000000;46:"), "{reply}");
+    assert!(reply.ends_with(";47:0000000000007fff;"), "{reply}");
 }

@@ -1,3 +1,4 @@
+use crate::aarch64::Register;
 use crate::stop::StopReason;
 use crate::target::{Kind, TargetError};
 use crate::testing::{Client, frame};
@@ -17,7 +18,7 @@ fn host_and_process_are_described() {
 
     client.play(
         "> qHostInfo
-         < triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;low_mem_addressing_bits:48;high_mem_addressing_bits:48;watchpoint_exceptions_received:before;
+         < triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;low_mem_addressing_bits:48;high_mem_addressing_bits:52;watchpoint_exceptions_received:before;
          > qProcessInfo
          < pid:1;triple:616172636836342d756e6b6e6f776e2d6e6f6e65;ptrsize:8;endian:little;
          > qWatchpointSupportInfo:
@@ -28,7 +29,7 @@ fn host_and_process_are_described() {
 #[test]
 fn register_packets_name_their_thread() {
     let mut client = connected(2);
-    client.target.registers[1].pc = 0x4008_0000;
+    client.target.registers[1].insert(Register::Pc, 0x4008_0000_u64.into());
 
     client.play(
         "> p20;thread:2;
@@ -40,11 +41,11 @@ fn register_packets_name_their_thread() {
          > p20;thread:3;
          < E03;6e6f207375636820746872656164",
     );
-    assert_eq!(client.target.registers[1].pc, 0x10);
+    assert_eq!(client.target.value(1, Register::Pc), 0x10);
     let all = client.ask("g;thread:2;");
     assert_eq!(&all[512..528], "1000000000000000");
     assert_eq!(client.ask(&format!("G{all};thread:1;")), "OK");
-    assert_eq!(client.target.registers[0].pc, 0x10);
+    assert_eq!(client.target.value(0, Register::Pc), 0x10);
 }
 
 #[test]
@@ -59,14 +60,15 @@ fn errors_have_a_text() {
 #[test]
 fn a_stop_reply_lists_all_threads() {
     let mut client = connected(2);
-    client.target.registers[1].pc = 0x4008_0000;
+    client.target.registers[1].insert(Register::Pc, 0x4008_0000_u64.into());
     client.ask("vCont;c");
 
     let reply = client.stop(2, StopReason::SwBreak);
 
     assert!(
         reply.starts_with(
-            "T05thread:2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,40080000;00:"
+            "T05thread:2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,40080000;\
+             low_mem_addressing_bits:48;high_mem_addressing_bits:52;00:"
         ),
         "{reply}"
     );
@@ -87,7 +89,7 @@ fn each_thread_has_a_stop_reply_of_its_own() {
 fn all_threads_come_in_one_packet() {
     let mut client = connected(2);
     client.target.labels[0] = "vCPU \"0\"".to_owned();
-    client.target.registers[1].x[1] = 0x11;
+    client.target.registers[1].insert(Register::X(1), 0x11_u64.into());
 
     let json = client.ask("jThreadsInfo");
 
@@ -117,7 +119,7 @@ fn a_watchpoint_has_its_address_in_every_form() {
 
     assert!(
         reply.starts_with(
-            "T05thread:1;core:0;watch:40000010;reason:watchpoint;threads:1;thread-pcs:0;00:"
+            "T05thread:1;core:0;watch:40000010;reason:watchpoint;threads:1;thread-pcs:0;low_mem_"
         ),
         "{reply}"
     );
@@ -137,7 +139,9 @@ fn an_lldb_that_knows_of_processes_has_them_where_the_rsp_does() {
     let reply = client.stop(2, StopReason::SwBreak);
 
     assert!(
-        reply.starts_with("T05thread:p1.2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,0;00:"),
+        reply.starts_with(
+            "T05thread:p1.2;core:1;reason:breakpoint;threads:1,2;thread-pcs:0,0;low_mem_"
+        ),
         "{reply}"
     );
     assert!(client.ask("qThreadStopInfo1").starts_with("T00thread:p1.1;core:0;reason:none;"));
@@ -177,7 +181,7 @@ fn registers_are_described_one_by_one() {
         "name:pc;bitsize:64;offset:256;encoding:uint;format:hex;set:General Purpose Registers;\
          ehframe:32;dwarf:32;generic:pc;"
     );
-    assert!(client.ask("qRegisterInfo44").starts_with("E16;"));
+    assert!(client.ask("qRegisterInfo45").starts_with("E16;"));
 }
 
 #[test]
@@ -194,4 +198,20 @@ fn a_kill_is_answered() {
 
     assert_eq!(client.ask("k"), "X09");
     assert_eq!(client.target.log, ["kill"]);
+}
+
+#[test]
+fn the_length_of_vectors_comes_with_each_stop() {
+    let mut client = connected(1);
+    client.target.contents.vector_length = Some(64);
+    client.target.contents.has_pauth = true;
+    client.target.registers[0].insert(Register::Vg, 8_u64.into());
+    client.ask("vCont;c");
+
+    let reply = client.stop(1, StopReason::Step);
+
+    // Behind 34 of the core, 32 z, 16 p, ffr, fpsr and fpcr.
+    assert!(reply.ends_with(";21:00000000;55:0800000000000000;"), "{reply}");
+    let json = client.ask("jThreadsInfo");
+    assert!(json.ends_with("\"33\":\"00000000\",\"85\":\"0800000000000000\"}}]"), "{json}");
 }

@@ -1,3 +1,4 @@
+use crate::aarch64::Register;
 use crate::packet::PACKET_SIZE;
 use crate::target::TargetError;
 use crate::testing::{Client, FakeTarget, frame};
@@ -122,11 +123,11 @@ fn a_checksum_is_that_of_the_manual() {
 #[test]
 fn registers_that_a_thread_does_not_have_are_x() {
     let mut client = Client::connect(1);
-    client.target.unavailable = vec![crate::Register::Cpsr];
+    client.target.unavailable = vec![Register::Cpsr];
 
     let all = client.ask("g");
 
-    assert_eq!(all.len(), 2 * crate::Registers::SIZE);
+    assert_eq!(all.len(), 2 * 788);
     assert_eq!(&all[528..536], "xxxxxxxx");
     assert_eq!(all.replace('x', ""), "0".repeat(all.len() - 8));
     assert_eq!(client.ask("p21"), "xxxxxxxx");
@@ -160,4 +161,51 @@ fn the_program_is_named_if_it_is_known() {
     assert!(client.ask("qSupported").contains(";qXfer:exec-file:read+"));
     assert_eq!(client.ask("qXfer:exec-file:read:1:0,1000"), "l/a/vmlinux");
     assert_eq!(client.ask("qXfer:exec-file:read:1:1,4"), "ma/vm");
+}
+
+#[test]
+fn memory_packets_take_physical_addresses_when_told_to() {
+    let mut client = Client::connect(1);
+    client.target.memory[..5].copy_from_slice(b"12345");
+
+    client.play(
+        "> qqemu.Supported
+         < PhyMemMode
+         > qqemu.PhyMemMode
+         < 0
+         > Qqemu.PhyMemMode:1
+         < OK
+         > qqemu.PhyMemMode
+         < 1
+         > m0,3
+         < 313233
+         > m40000000,3
+         < E0e
+         > x1,2
+         < b23
+         > M0,1:39
+         < OK
+         > X1,1:8
+         < OK
+         > qSearch:memory:0;10;34
+         < 1,2
+         > Qqemu.PhyMemMode:0
+         < OK
+         > m40000000,5
+         < 3938333435
+         > m0,1
+         < E0e
+         > Qqemu.PhyMemMode
+         < E16
+         > Qqemu.PhyMemMode:x
+         < E16",
+    );
+}
+
+#[test]
+fn the_next_client_has_virtual_addresses_again() {
+    let mut client = Client::connect(1);
+    assert_eq!(client.ask("Qqemu.PhyMemMode:1"), "OK");
+
+    assert_eq!(Client::connect(1).ask("qqemu.PhyMemMode"), "0");
 }

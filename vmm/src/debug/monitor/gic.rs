@@ -71,7 +71,7 @@ impl View {
             if let Some(heading) = heading.take() {
                 call.print(&format!(" {heading}\n"));
             }
-            let known = &call.guest.description.interrupts;
+            let known = &call.guest.handover.interrupts;
             let name = known.iter().find(|(intid, _)| *intid == interrupt.intid);
             let name = match name {
                 Some((_, name)) => (*name).to_owned(),

@@ -4,8 +4,8 @@ use gdbstub::{TargetError, Tid};
 
 use super::table::Name;
 use super::{
-    Print, arguments, catch, dts, exits, gic, help, life, pagetable, parse, timers, translate,
-    vcpus, version, xp,
+    Print, arguments, catch, dts, exits, gic, help, life, pagetable, parse, registers, timers,
+    translate, vcpus, version, xp,
 };
 use crate::debug::target::Guest;
 
@@ -74,17 +74,18 @@ pub fn run(
         Name::Catch => catch::run(call),
         Name::Reset => life::reset(call),
         Name::Quit => life::quit(call),
+        Name::Registers => registers::run(call),
     }
 }
 
 /// `dtb`.
 fn device_tree(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
     arguments::none("dtb", call.words)?;
-    let blob = std::mem::take(&mut call.guest.description.dtb);
+    let blob = std::mem::take(&mut call.guest.handover.dtb);
     dts::write(&blob, |line| {
         call.print(line);
         !call.is_full()
     });
-    call.guest.description.dtb = blob;
+    call.guest.handover.dtb = blob;
     Ok(())
 }

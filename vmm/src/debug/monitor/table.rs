@@ -16,6 +16,7 @@ pub enum Name {
     Catch,
     Reset,
     Quit,
+    Registers,
 }
 
 /// What `help` says of a command.
@@ -156,6 +157,16 @@ in GDB, `maintenance flush register-cache` makes it look again.",
         syntax: "quit",
         summary: "ends minivmm",
         details: "Ends the guest and minivmm, with exit status 0, as the debugger's kill does.",
+    },
+    Command {
+        id: Name::Registers,
+        name: "info registers",
+        syntax: "info registers [all]",
+        summary: "shows the registers of the selected vCPU, fields decoded",
+        details: "\
+Shows the registers of the selected vCPU: general ones, and system registers by their names in the architecture, which debuggers
+take as well (`p $TCR_EL1`); of the well-known ones the fields that are not 0, and the class of ESR_EL1 in words. With `all` also
+performance monitors, debug registers and ID registers. Some cannot be read and say so.",
     },
 ];
 

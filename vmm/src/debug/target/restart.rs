@@ -23,12 +23,12 @@ pub struct Machine {
     /// Their interrupt controller.
     pub gic: Arc<Gic>,
     /// What the guest is told of the machine.
-    pub description: Description,
+    pub handover: Handover,
 }
 
 /// What the guest is told of the machine, for people who ask what it is.
 #[derive(Default)]
-pub struct Description {
+pub struct Handover {
     /// The device tree, as it was handed over.
     pub dtb: Vec<u8>,
     /// Interrupts by INTID, and what they are of.
@@ -89,8 +89,10 @@ impl Guest {
         // The old machine's threads, memory and descriptors have gone before there are new ones.
         self.control = self.control.without_vcpus();
         let catches = std::mem::take(&mut self.engine.points().catches);
-        self.engine = Arc::new(Engine::new(Memory::default(), DebugSupport::default(), 0));
         self.gic = None;
+        let registers = self.engine.registers.clone();
+        let support = DebugSupport::default();
+        self.engine = Arc::new(Engine::new(Memory::default(), registers, support, 0));
         self.heard_of = None;
         self.unreported.clear();
         self.is_interrupt_wanted = false;
@@ -100,7 +102,7 @@ impl Guest {
             self.engine = machine.engine;
             self.program = machine.program;
             self.gic = Some(machine.gic);
-            self.description = machine.description;
+            self.handover = machine.handover;
             // They are the user's, who has not been asked.
             self.engine.points().catches = catches;
         });

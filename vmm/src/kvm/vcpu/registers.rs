@@ -90,6 +90,29 @@ impl Vcpu {
         Ok(())
     }
 
+    /// Reads the first bytes of a register that has at most 256, and no slot.
+    pub fn get_wide(&self, id: u64, size: usize) -> Result<Vec<u8>, Error> {
+        let mut value = [0; 256];
+        self.fd.get_one_reg(id, &mut value).map_err(doing("read a vector register"))?;
+        Ok(value.get(..size).unwrap_or(&value).to_vec())
+    }
+
+    /// Writes Zn, Pn or FFR; bytes that are missing are zero.
+    pub fn set_wide(&self, id: u64, value: &[u8]) -> Result<(), Error> {
+        let mut wide = [0; 256];
+        wide.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+        self.fd.set_one_reg(id, &wide).map_err(doing("write a vector register"))?;
+        // Its low bytes are Vn.
+        (0..32).filter(|n| regs::z((*n).into()) == id).for_each(|n| self.forget(Some(Slot::v(n))));
+        Ok(())
+    }
+
+    /// Reads the ID registers again: until the vCPUs first run, they can be written.
+    pub fn reread_ids(&mut self) -> Result<(), Error> {
+        self.ids = IdRegisters::of(self)?;
+        Ok(())
+    }
+
     /// Reads Vn, n in 0..=31, out of Zn where the vCPU has SVE.
     pub fn get_v(&self, n: u8) -> Result<u128, Error> {
         let ask = || {
