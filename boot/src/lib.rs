@@ -3,7 +3,7 @@
 //! The way through, each step pure but the first and the last:
 //!
 //! 1. [`source::Source`] opens a file and reads its first bytes,
-//! 2. [`image::identify`] says what kernel they are,
+//! 2. [`image::identify`] says what kernel they are; of a vmlinux [`elf::Vmlinux`] makes an Image first,
 //! 3. [`placement::place`] decides where kernel, initrd and device tree go,
 //! 4. [`cmdline::command_line`] and [`fdt::build`] make the device tree (or [`dtb::read`] takes the user's),
 //! 5. [`load::load`] copies all of it and returns the registers to start with; [`load::load_files`] copies a window of it.
@@ -14,6 +14,7 @@
 
 pub mod cmdline;
 pub mod dtb;
+pub mod elf;
 pub mod fdt;
 pub mod image;
 pub mod layout;

@@ -85,17 +85,24 @@ fn load_file<M: GuestMemory>(
     room: Region,
     window: Region,
 ) -> Result<(), CopyError> {
-    let len = fitting(source.len(), room)?;
-    let whole = Region::new(room.start(), len as u64);
-    let Some(piece) = whole.and_then(|whole| whole.intersection(window)) else { return Ok(()) };
+    fitting(source.len(), room)?;
     let mut file = source.file();
-    file.seek(SeekFrom::Start(piece.start() - room.start())).map_err(CopyError::Read)?;
-    // Slice by slice, each to its end: `Bytes::read_exact_volatile_from` gives up after one read(2),
-    // which Linux ends at 2 GiB.
-    let start = GuestAddress(piece.start());
-    for slice in memory.get_slices(start, piece.size() as usize, Permissions::Write)? {
-        file.read_exact_volatile(&mut slice?)
-            .map_err(|error| CopyError::of_reading(error, source.len()))?;
+    let mut end = room.start();
+    for piece in source.pieces() {
+        let start = room.start() + piece.at;
+        clear(memory, end, start, window)?;
+        end = start + piece.len;
+        let whole = Region::new(start, piece.len);
+        let Some(part) = whole.and_then(|whole| whole.intersection(window)) else { continue };
+        let offset = piece.offset + (part.start() - start);
+        file.seek(SeekFrom::Start(offset)).map_err(CopyError::Read)?;
+        // Slice by slice, each to its end: `Bytes::read_exact_volatile_from` gives up after one read(2),
+        // which Linux ends at 2 GiB.
+        let start = GuestAddress(part.start());
+        for slice in memory.get_slices(start, part.size() as usize, Permissions::Write)? {
+            file.read_exact_volatile(&mut slice?)
+                .map_err(|error| CopyError::of_reading(error, source.len()))?;
+        }
     }
     Ok(())
 }
@@ -108,11 +115,22 @@ fn load_bytes<M: GuestMemory>(memory: &M, bytes: &[u8], room: Region) -> Result<
 
 /// Clears what a kernel occupies behind its file.
 fn clear_bss<M: GuestMemory>(memory: &M, kernel: &Source, room: Region) -> Result<(), CopyError> {
+    let start = room.start() + fitting(kernel.len(), room)? as u64;
+    clear(memory, start, room.end(), EVERYWHERE)
+}
+
+/// Clears what of `start..end` is in `window`.
+fn clear<M: GuestMemory>(
+    memory: &M,
+    start: u64,
+    end: u64,
+    window: Region,
+) -> Result<(), CopyError> {
     const CHUNK: usize = 0x1_0000;
     static ZEROS: [u8; CHUNK] = [0; CHUNK];
-    let start = room.start() + fitting(kernel.len(), room)? as u64;
-    for at in (start..room.end()).step_by(CHUNK) {
-        let len = (room.end() - at).min(CHUNK as u64) as usize;
+    let end = end.min(window.end());
+    for at in (start.max(window.start())..end).step_by(CHUNK) {
+        let len = (end - at).min(CHUNK as u64) as usize;
         let zeros = ZEROS.get(..len).unwrap_or_default();
         memory.write_slice(zeros, GuestAddress(at))?;
     }

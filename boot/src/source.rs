@@ -17,6 +17,26 @@ pub const HEAD_SIZE: usize = 4096;
 pub struct Source {
     file: File,
     len: u64,
+    /// What it consists of, in ascending order, where that is not the whole file. In between are zeroes.
+    pieces: Option<Vec<Piece>>,
+}
+
+/// Bytes that are together in the file and in what is made of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Where they go, from the start.
+    pub at: u64,
+    /// How many there are.
+    pub len: u64,
+    /// Where they are in the file.
+    pub offset: u64,
+}
+
+impl Piece {
+    /// Behind where they go.
+    pub fn end(&self) -> u64 {
+        self.at + self.len
+    }
 }
 
 impl Source {
@@ -30,12 +50,24 @@ impl Source {
     /// Takes a file that is already open for reading.
     pub fn from_file(file: File) -> Result<Self, SourceError> {
         let len = check(&file.metadata().map_err(SourceError::Open)?)?;
-        Ok(Self { file, len })
+        Ok(Self { file, len, pieces: None })
+    }
+
+    /// Another one made of these parts of the file, which do not overlap; `None` if that is nothing.
+    pub(crate) fn of_pieces(self, pieces: Vec<Piece>) -> Option<Self> {
+        let len = pieces.last().map(Piece::end).filter(|len| *len > 0)?;
+        Some(Self { file: self.file, len, pieces: Some(pieces) })
     }
 
     /// The open file. Its position has no meaning.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The parts of the file that it is made of, in ascending order. What is between them is zero.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let whole = self.pieces.is_none().then_some(Piece { at: 0, len: self.len, offset: 0 });
+        whole.into_iter().chain(self.pieces.iter().flatten().copied())
     }
 
     /// Length in bytes, never 0.
@@ -53,8 +85,23 @@ impl Source {
     pub(crate) fn read(&self, limit: usize) -> Result<Vec<u8>, SourceError> {
         let len = usize::try_from(self.len).map_or(limit, |len| len.min(limit));
         let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, 0).map_err(SourceError::Read)?;
+        self.read_at(&mut bytes, 0)?;
         Ok(bytes)
+    }
+
+    /// Fills `bytes`, which are zero, from `at` on.
+    pub(crate) fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<(), SourceError> {
+        let end = at.saturating_add(bytes.len() as u64);
+        for piece in self.pieces() {
+            let (from, to) = (piece.at.max(at), piece.end().min(end));
+            if from < to
+                && let Some(part) = bytes.get_mut((from - at) as usize..(to - at) as usize)
+            {
+                let offset = piece.offset + (from - piece.at);
+                self.file.read_exact_at(part, offset).map_err(SourceError::Read)?;
+            }
+        }
+        Ok(())
     }
 }
 

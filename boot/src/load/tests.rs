@@ -4,6 +4,7 @@ use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::tempfile::TempFile;
 
 use super::*;
+use crate::source::Piece;
 
 const RAM: u64 = 0x4000_0000;
 
@@ -116,6 +117,32 @@ fn a_window_gets_its_part_of_every_file_and_nothing_beside_it() {
     assert_eq!(read(&memory, RAM + 0x1800, 0x6800), vec![0xaa; 0x6800]);
     assert_eq!(read(&memory, RAM + 0x8000, 0x100), pattern(0x100));
     assert_eq!(read(&memory, RAM + 0x8100, 0x1000), [0xaa; 0x1000]);
+}
+
+#[test]
+fn a_file_in_pieces_has_zeroes_between_them() {
+    let pieces = vec![
+        Piece { at: 0, len: 0x10, offset: 0x100 },
+        Piece { at: 0x1800, len: 0x20, offset: 0x20 },
+    ];
+    let whole = pattern(0x200);
+    let kernel = source(&whole).of_pieces(pieces).unwrap();
+    let expected = [&whole[0x100..0x110], &[0; 0x17f0], &whole[0x20..0x40]].concat();
+
+    let memory = used_memory();
+    load(&memory, &placement(None), &kernel, None, b"").unwrap();
+    assert_eq!(kernel.len(), 0x1820);
+    assert_eq!(read(&memory, RAM, 0x1820), expected);
+
+    // Through a window that begins and ends in the gap, and one that cuts a piece.
+    let memory = used_memory();
+    load_files(&memory, &placement(None), &kernel, None, region(RAM + 0x800, 0x800)).unwrap();
+    load_files(&memory, &placement(None), &kernel, None, region(RAM + 0x1808, 8)).unwrap();
+    assert_eq!(read(&memory, RAM, 0x800), [0xaa; 0x800]);
+    assert_eq!(read(&memory, RAM + 0x800, 0x800), [0; 0x800]);
+    assert_eq!(read(&memory, RAM + 0x1000, 0x808), [0xaa; 0x808]);
+    assert_eq!(read(&memory, RAM + 0x1808, 8), whole[0x28..0x30]);
+    assert_eq!(read(&memory, RAM + 0x1810, 8), [0xaa; 8]);
 }
 
 #[test]
