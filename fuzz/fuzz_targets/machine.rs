@@ -1,7 +1,7 @@
 //! A machine of two vCPUs and two pages that does as it is told, and checks what the stub promises a target.
 
 use gdbstub::{
-    Action, Agent, MemoryRegion, Permissions, Register, RegisterValue, Registers, Stoppoint,
+    Action, Agent, MemoryRegion, Permissions, Register, RegisterValue, Registers, Relocation, Stoppoint,
     Target, TargetError, Tid, Verdict, agent,
 };
 
@@ -87,8 +87,8 @@ impl Target for Machine {
         Some("/vmlinux")
     }
 
-    fn slide(&self) -> Option<u64> {
-        Some(0)
+    fn relocation(&mut self) -> Relocation {
+        Relocation { text: Some(0), slide: Some(0) }
     }
 
     fn address_bits(&self) -> u32 {

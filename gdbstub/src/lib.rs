@@ -42,6 +42,6 @@ pub use description::Description;
 pub use session::{Flow, Session};
 pub use stop::{Stop, StopReason};
 pub use target::{
-    Action, AddressBits, Kind, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError,
-    Tid,
+    Action, AddressBits, Kind, MemoryRegion, Permissions, Relocation, Space, Stoppoint, Target,
+    TargetError, Tid,
 };

@@ -266,7 +266,7 @@ impl Session {
                 self.read_object(target, object, offset, length)
             }
             Command::Symbol => Ok(Reply::Ok),
-            Command::Offsets => Ok(query::offsets(target)),
+            Command::Offsets => Ok(query::offsets(target, self.lldb.is_here)),
             Command::Monitor(command) => self.monitor(target, &command.decode(), out),
 
             Command::SelectThread(id) => self.select_thread(target, id),

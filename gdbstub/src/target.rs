@@ -156,6 +156,15 @@ pub struct AddressBits {
     pub upper: u32,
 }
 
+/// Where a program is whose symbols say where it was linked to.
+#[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
+pub struct Relocation {
+    /// The address of its first byte.
+    pub text: Option<u64>,
+    /// How far it is from the addresses it was linked to.
+    pub slide: Option<u64>,
+}
+
 /// What may be done with memory.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Permissions {
@@ -188,8 +197,8 @@ pub trait Target {
     /// Path of the program with its symbols, as the client would open it; `None` if not known.
     fn exec_file(&self) -> Option<&str>;
 
-    /// How far the program is from the addresses it was linked to; `None` while not known.
-    fn slide(&self) -> Option<u64>;
+    /// Where the program is, as far as that is known. Called while the target is stopped.
+    fn relocation(&mut self) -> Relocation;
 
     /// Bits of a virtual address that count, at the moment; those above tell kernel from user space,
     /// or hold tags and signatures.

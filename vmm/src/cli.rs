@@ -18,7 +18,7 @@ use argh::FromArgs;
     error_code(130, "The user stopped it.")
 )]
 struct Args {
-    /// arm64 Image, or a flat binary to load at RAM + 0x80000
+    /// arm64 Image or its vmlinux, or a flat binary to load at RAM + 0x80000
     #[argh(option, arg_name = "FILE")]
     kernel: Option<PathBuf>,
 
@@ -46,9 +46,13 @@ struct Args {
     #[argh(switch)]
     gdb_nowait: bool,
 
-    /// the kernel with its symbols, of which GDB is told where it is
+    /// the kernel with its symbols, for the debugger and for what it sets before the MMU is on
     #[argh(option, arg_name = "FILE")]
     vmlinux: Option<PathBuf>,
+
+    /// what the kernel's random address is made from, for a run that is to be repeated
+    #[argh(option, arg_name = "N")]
+    kaslr_seed: Option<String>,
 
     /// use this device tree instead of the generated one, unchanged
     #[argh(option, arg_name = "FILE")]
@@ -93,6 +97,8 @@ pub struct Config {
     pub gdb_nowait: bool,
     /// The kernel with its symbols.
     pub vmlinux: Option<PathBuf>,
+    /// The device tree's kaslr-seed.
+    pub kaslr_seed: Option<u64>,
     /// Replaces the generated device tree.
     pub dtb: Option<PathBuf>,
     /// Where to write the generated device tree.
@@ -128,6 +134,11 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.vmlinux.is_some() && args.gdb.is_none() {
         return Err("--vmlinux: expected together with --gdb".to_owned());
     }
+    if args.dtb.is_some() && args.kaslr_seed.is_some() {
+        return Err(
+            "--kaslr-seed: is for the generated device tree, which --dtb replaces".to_owned()
+        );
+    }
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
@@ -140,6 +151,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
+        kaslr_seed: args.kaslr_seed.as_deref().map(kaslr_seed).transpose()?,
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
     }))
@@ -179,6 +191,20 @@ fn cpus(text: &str) -> Result<usize, String> {
     let cpus = number(text).and_then(|number| usize::try_from(number).ok());
     cpus.filter(|cpus| *cpus > 0)
         .ok_or_else(|| format!("--cpus {text}: expected a number of vCPUs, 1 or more"))
+}
+
+/// Decimal, or hexadecimal behind 0x.
+fn kaslr_seed(text: &str) -> Result<u64, String> {
+    let is_hex = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let seed = match text.strip_prefix("0x") {
+        Some(digits) => {
+            Some(digits).filter(is_hex).and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        }
+        None => number(text),
+    };
+    seed.ok_or_else(|| {
+        format!("--kaslr-seed {text}: expected a number of 64 bits, decimal or with 0x")
+    })
 }
 
 fn gdb_address(text: &str) -> Result<GdbAddress, String> {
@@ -289,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_is_a_number_of_64_bits() {
+        assert_eq!(config(&[]).kaslr_seed, None);
+        assert_eq!(config(&["--kaslr-seed", "0"]).kaslr_seed, Some(0));
+        assert_eq!(config(&["--kaslr-seed", "12345"]).kaslr_seed, Some(12345));
+        assert_eq!(
+            config(&["--kaslr-seed", "0xFedcba9876543210"]).kaslr_seed,
+            Some(0xfedc_ba98_7654_3210)
+        );
+        for bad in ["", "0x", "x", "-1", "+1", "0x+1", "12a", "1K", "0x10000000000000000"] {
+            assert_eq!(
+                error(&["--kaslr-seed", bad]),
+                format!("--kaslr-seed {bad}: expected a number of 64 bits, decimal or with 0x")
+            );
+        }
+    }
+
+    #[test]
     fn unknown_words_and_missing_values_are_one_line() {
         for words in [&["--nonsense"][..], &["extra"], &["--memory"]] {
             let message = error(words);
@@ -302,6 +345,7 @@ mod tests {
         assert!(error(&["--gdb-nowait"]).contains("--gdb"));
         assert!(error(&["--vmlinux", "vmlinux"]).contains("--gdb"));
         assert!(error(&["--dtb", "a", "--dump-dtb", "b"]).contains("--dtb"));
+        assert!(error(&["--dtb", "a", "--kaslr-seed", "1"]).contains("--dtb"));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Builder {
         elf.segment(2, 4, NOTES, LINK + 0x2100, 0x18, 0x18);
         elf.put(TEXT, &[0x11; 0x1000]);
         elf.put(DATA, &[0x22; 0x200]);
-        elf.note(b"\xaa\xbb\xcc\xdd\xee\xff\x00\x11");
+        elf.note(*b"\xaa\xbb\xcc\xdd\xee\xff\x00\x11");
         elf.section(1, 2, SYMBOLS, 5 * 24, 2);
         elf.section(2, 3, STRINGS, NAMES.len(), 0);
         elf.put(STRINGS, NAMES);
@@ -79,9 +79,9 @@ impl Builder {
     }
 
     /// GNU's, of type 3.
-    fn note(&mut self, id: &[u8; 8]) {
+    fn note(&mut self, id: [u8; 8]) {
         self.put(NOTES, b"\x04\0\0\0\x08\0\0\0\x03\0\0\0GNU\0");
-        self.put(NOTES + 16, id);
+        self.put(NOTES + 16, &id);
     }
 
     fn section(&mut self, index: usize, kind: u32, at: usize, size: usize, link: u32) {

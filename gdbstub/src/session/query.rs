@@ -4,7 +4,7 @@ use crate::command::Object;
 use crate::packet::PACKET_SIZE;
 use crate::reply::{Error, ErrorStyle, Reply};
 use crate::session::{Session, State};
-use crate::target::Target;
+use crate::target::{Relocation, Target};
 use crate::thread_list;
 
 /// Bytes of a document in one reply: it fits a packet even if each of them is escaped.
@@ -68,12 +68,18 @@ impl Session {
     }
 }
 
-/// The three sections move together. GDB adds a `TextSeg` to addresses that it takes for relative
-/// to the segment, LLDB takes it for the slide; this form both take for the same.
-pub fn offsets(target: &dyn Target) -> Reply {
-    match target.slide() {
-        Some(slide) => Reply::Text(format!("Text={slide:x};Data={slide:x};Bss={slide:x}")),
-        None => Reply::Empty,
+/// Where the program is. It moves in one piece: `Text`, `Data` and `Bss` are the same distance, which both clients
+/// take for that. GDB does not where there are more than two segments; it then wants the first one's address, which
+/// LLDB would take for the distance.
+pub fn offsets(target: &mut dyn Target, is_lldb: bool) -> Reply {
+    match target.relocation() {
+        Relocation { text: Some(text), slide } if !is_lldb && slide != Some(0) => {
+            Reply::Text(format!("TextSeg={text:x}"))
+        }
+        Relocation { slide: Some(slide), .. } => {
+            Reply::Text(format!("Text={slide:x};Data={slide:x};Bss={slide:x}"))
+        }
+        Relocation { slide: None, .. } => Reply::Empty,
     }
 }
 

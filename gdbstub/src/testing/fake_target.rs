@@ -5,7 +5,8 @@ use crate::aarch64::{Register, RegisterValue};
 use crate::agent::Agent;
 use crate::description::{Contents, Description};
 use crate::target::{
-    Action, AddressBits, MemoryRegion, Permissions, Space, Stoppoint, Target, TargetError, Tid,
+    Action, AddressBits, MemoryRegion, Permissions, Relocation, Space, Stoppoint, Target,
+    TargetError, Tid,
 };
 
 /// A machine of 16 KiB of memory that records what it is told to do.
@@ -20,7 +21,7 @@ pub struct FakeTarget {
     /// Registers that no thread has.
     pub unavailable: Vec<Register>,
     pub exec_file: Option<String>,
-    pub slide: Option<u64>,
+    pub relocation: Relocation,
     pub words: String,
     /// Set by what resumes it, and cleared by the test that has it stop. It must not be looked at then.
     pub is_running: bool,
@@ -43,7 +44,7 @@ impl FakeTarget {
             off: Vec::new(),
             unavailable: Vec::new(),
             exec_file: None,
-            slide: None,
+            relocation: Relocation::default(),
             words: String::new(),
             is_running: false,
             log: Vec::new(),
@@ -99,8 +100,8 @@ impl Target for FakeTarget {
         self.exec_file.as_deref()
     }
 
-    fn slide(&self) -> Option<u64> {
-        self.slide
+    fn relocation(&mut self) -> Relocation {
+        self.relocation
     }
 
     fn address_bits(&self) -> AddressBits {

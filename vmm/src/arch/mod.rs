@@ -16,6 +16,7 @@ pub mod linux;
 pub mod pauth;
 pub mod pstate;
 pub mod region;
+pub mod reverse;
 pub mod stage1;
 pub mod sysreg;
 pub mod tables;

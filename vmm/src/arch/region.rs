@@ -1,5 +1,7 @@
 //! Ranges of virtual addresses that are alike, for debuggers that ask what is where.
 
+use std::ops::Range;
+
 use super::attributes::Attributes;
 use super::stage1::{
     Half, Regime, SCTLR_M, Unmapped, Walk, align_down, bits, implemented_bits, input_size,
@@ -23,6 +25,27 @@ pub struct Access {
     pub write: bool,
     /// Instruction fetches.
     pub execute: bool,
+}
+
+impl Region {
+    /// Of a hole, the part around `va` that is in `range`, where everything is allowed, or that is not.
+    pub fn filled(self, va: u64, range: &Range<u64>) -> Self {
+        let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else {
+            return self;
+        };
+        if self.access.is_some() {
+            return self;
+        }
+        match (va < range.start, va > last) {
+            (true, _) => Self { last: self.last.min(range.start - 1), ..self },
+            (_, true) => Self { first: self.first.max(last + 1), ..self },
+            _ => Self {
+                first: self.first.max(range.start),
+                last: self.last.min(last),
+                access: Some(Access { write: true, execute: true }),
+            },
+        }
+    }
 }
 
 /// Bits of addresses in a half of which TCR says nothing sensible: up to the bit that tells the
@@ -198,5 +221,27 @@ mod tests {
 
         assert_eq!(region(0x1234, &regime, &BTreeMap::new()), (0, (1 << 48) - 1, "rwx"));
         assert_eq!(region(1 << 48, &regime, &BTreeMap::new()), (1 << 48, u64::MAX, "none"));
+    }
+
+    #[test]
+    fn a_hole_is_cut_where_something_fills_it() {
+        let hole = Region { first: 0x1000, last: 0x8fff, access: None };
+        let range = 0x3000..0x5000;
+        let filled = Some(Access { write: true, execute: true });
+
+        assert_eq!(hole.filled(0x2fff, &range), Region { last: 0x2fff, ..hole });
+        assert_eq!(
+            hole.filled(0x3000, &range),
+            Region { first: 0x3000, last: 0x4fff, access: filled }
+        );
+        assert_eq!(hole.filled(0x5000, &range), Region { first: 0x5000, ..hole });
+        // It sticks out, or is empty, or there is no hole.
+        assert_eq!(
+            hole.filled(0x8000, &(0x7000..u64::MAX)),
+            Region { first: 0x7000, last: 0x8fff, access: filled }
+        );
+        assert_eq!(hole.filled(0x3000, &(0x3000..0x3000)), hole);
+        let mapped = Region { access: Some(Access { write: false, execute: true }), ..hole };
+        assert_eq!(mapped.filled(0x3000, &range), mapped);
     }
 }

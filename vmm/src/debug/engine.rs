@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hit::{Judged, Verdict};
 use super::inject;
+use super::link::LinkMap;
 use super::memory::View;
 use super::points::{Except, Points};
 use super::registers::RegisterSet;
@@ -25,6 +26,7 @@ pub struct Engine {
     pub registers: Arc<RegisterSet>,
     pub(super) support: DebugSupport,
     points: Mutex<Points>,
+    link: Mutex<LinkMap>,
     /// One for each vCPU.
     progress: Vec<Mutex<Progress>>,
 }
@@ -42,6 +44,8 @@ pub(super) struct Progress {
     pub(super) judged: Option<Judged>,
     /// PC where something was caught and reported: the vCPU has to get past it.
     pub(super) caught: Option<u64>,
+    /// PC where the debugger was told that it stopped.
+    heard_at: Option<u64>,
 }
 
 /// Whose a debug exception was.
@@ -64,7 +68,23 @@ impl Engine {
         vcpus: usize,
     ) -> Self {
         let progress = (0..vcpus).map(|_| Mutex::default()).collect();
-        Self { memory, registers, support, points: Mutex::new(Points::new(support)), progress }
+        let points = Mutex::new(Points::new(support));
+        Self { memory, registers, support, points, link: Mutex::default(), progress }
+    }
+
+    /// Where the kernel's Image is, as far as that is known.
+    pub fn link(&self) -> LinkMap {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says where the kernel's Image is.
+    pub fn set_link(&self, link: LinkMap) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+
+    /// Virtual memory as a vCPU sees it.
+    pub fn view(&self, vcpu: &Vcpu) -> Result<View<'_>, Error> {
+        View::of(vcpu, &self.memory, self.link())
     }
 
     /// What the debugger has set.
@@ -96,6 +116,13 @@ impl Engine {
                 progress.judged = None;
             });
         }
+    }
+
+    /// The debugger hears of a stop of this vCPU.
+    pub fn hear(&self, vcpu: &Vcpu) -> Result<(), Error> {
+        let pc = vcpu.pc()?;
+        self.with_progress(vcpu.index(), |progress| progress.heard_at = Some(pc));
+        Ok(())
     }
 
     pub(super) fn with_progress<T: Default>(
@@ -163,7 +190,7 @@ impl Engine {
 
     fn is_at_store_exclusive(&self, vcpu: &Vcpu) -> Result<bool, Error> {
         let (pc, isa) = (vcpu.pc()?, vcpu.pstate()?.isa());
-        let view = View::of(vcpu, &self.memory)?;
+        let view = self.view(vcpu)?;
         let fetched = view.instruction(&self.points().software, pc);
         Ok(fetched.is_some_and(|(_, word)| Flow::of(pc, word, isa) == Flow::StoreExclusive))
     }
@@ -227,14 +254,14 @@ impl Engine {
 
     /// What would stop a vCPU that comes to `pc`.
     fn breakpoint_at(&self, vcpu: &Vcpu, pc: u64) -> Result<Option<Trap>, Error> {
-        let points = self.points();
-        if points.has_hardware(pc) {
+        if self.points().has_hardware(pc) {
             return Ok(Some(Trap::HardwareBreakpoint));
         }
-        if !points.software.contains(pc) {
+        if self.names_hit(vcpu, pc)?.is_empty() {
             return Ok(None);
         }
-        let found = View::of(vcpu, &self.memory)?.translate(pc);
+        let found = self.view(vcpu)?.translate(pc);
+        let points = self.points();
         let is_planted = found.is_ok_and(|mapping| points.software.is_planted(mapping.ipa));
         Ok(is_planted.then_some(Trap::Breakpoint))
     }
@@ -271,10 +298,17 @@ impl Engine {
             Some(Verdict::Pass) => true,
             None => self.is_past_catch(vcpu)?,
         };
+        // So would a breakpoint that the debugger does not know to be here, and so does not step over.
+        let is_heard = self.with_progress(vcpu.index(), |progress| progress.heard_at.take());
+        let is_heard = is_heard == Some(pc) && self.is_hit_by_another_name(vcpu, pc)?;
         // The access that was reported would be reported again, for ever.
-        if has_passed || self.support.step && !self.reported(vcpu, pc).is_empty() {
+        let is_reported = is_heard || !self.reported(vcpu, pc).is_empty();
+        if has_passed || self.support.step && is_reported {
             let stop = self.step(vcpu, peers)?;
             if stop != step::DONE {
+                if stop.is_none() && is_heard {
+                    self.hear(vcpu)?;
+                }
                 return Ok(stop);
             }
         }
@@ -308,13 +342,12 @@ impl Engine {
         match esr.class() {
             Class::Brk if esr.brk_immediate() == 0 => {
                 let pc = vcpu.pc()?;
-                let view = View::of(vcpu, &self.memory)?;
+                let view = self.view(vcpu)?;
                 let ipa = view.translate(pc).map(|mapping| mapping.ipa);
-                let software = &self.points().software;
-                let is_planted = ipa.is_ok_and(|ipa| software.is_planted(ipa));
+                let is_planted = ipa.is_ok_and(|ipa| self.points().software.is_planted(ipa));
                 // Where it should be planted and is not, the guest has copied the page, BRK and all.
-                let is_copied = !is_planted && software.belongs(pc, view.space(pc));
-                if is_planted && software.contains(pc) || is_copied {
+                let is_copied = !is_planted && self.points().software.belongs(pc, view.space(pc));
+                if is_copied || is_planted && !self.names_hit(vcpu, pc)?.is_empty() {
                     return Ok(Owner::Debugger(Trap::Breakpoint));
                 }
                 if is_planted {

@@ -61,10 +61,36 @@ impl Machine for Scene<'_> {
 }
 
 impl Engine {
+    /// The addresses of the software breakpoints that are hit at `pc`: this one; or, where the kernel runs by another
+    /// of the Image's addresses than the one that it was set at, such as the physical one while the MMU is off, those.
+    pub(super) fn names_hit(&self, vcpu: &Vcpu, pc: u64) -> Result<Vec<u64>, Error> {
+        let link = self.link();
+        let names: Vec<u64> = {
+            let points = self.points();
+            if points.software.contains(pc) {
+                return Ok(vec![pc]);
+            }
+            link.other_names(pc).filter(|name| points.is_known(*name)).collect()
+        };
+        if names.is_empty() {
+            return Ok(names);
+        }
+        // Not a process that has something of its own at this address.
+        let found = self.view(vcpu)?.translate(pc);
+        let is_image = found.is_ok_and(|mapping| Some(mapping.ipa) == link.physical(pc));
+        Ok(if is_image { names } else { Vec::new() })
+    }
+
+    /// Whether a breakpoint at `pc` was set at another address.
+    pub(super) fn is_hit_by_another_name(&self, vcpu: &Vcpu, pc: u64) -> Result<bool, Error> {
+        Ok(!self.names_hit(vcpu, pc)?.is_empty() && !self.points().software.contains(pc))
+    }
+
     /// What was made of the hit that the vCPU still stands at, if it does.
     pub(super) fn judged(&self, vcpu: &Vcpu) -> Result<Option<Verdict>, Error> {
         let pc = vcpu.pc()?;
-        let agents = self.points().agents_at(pc);
+        let names = self.names_hit(vcpu, pc)?;
+        let agents = self.points().agents_at(pc, &names);
         Ok(self.with_progress(vcpu.index(), |progress| {
             let is_same = |judged: &Judged| judged.pc == pc && judged.agents == agents;
             progress.judged.take_if(|judged| !is_same(judged));
@@ -85,9 +111,10 @@ impl Engine {
             return Ok(Some(verdict));
         }
         let pc = vcpu.pc()?;
+        let names = self.names_hit(vcpu, pc)?;
         let (agents, own) = {
             let points = self.points();
-            (points.agents_at(pc), points.own_at(pc))
+            (points.agents_at(pc, &names), points.own_at(pc))
         };
         let caught = if own.is_some() { self.caught_at(vcpu)? } else { None };
         let caught = caught.map(|caught| Verdict::Report(Trap::Caught(caught)));
@@ -95,7 +122,7 @@ impl Engine {
         if !self.support.step || !is_only_ours && agents.iter().all(Option::is_none) {
             return Ok(Some(Verdict::Report(trap)));
         }
-        let view = View::of(vcpu, &self.memory)?;
+        let view = self.view(vcpu)?;
         let mut scene = Scene { engine: self, vcpu, view, text: String::new() };
         let mut verdict = caught.unwrap_or(Verdict::Pass);
         for agent in &agents {
@@ -140,7 +167,7 @@ impl Engine {
         }
         let pstate = vcpu.pstate()?;
         let points = self.points();
-        let found = View::of(vcpu, &self.memory)?.instruction(&points.software, pc);
+        let found = self.view(vcpu)?.instruction(&points.software, pc);
         Ok(match found.map(|(_, word)| Insn::decode(word, pstate)) {
             Some(Insn::Brk(immediate)) if points.catches.is_brk_caught(immediate) => {
                 Some(Caught::Brk(immediate))

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
+use super::link::LinkMap;
 use crate::arch::insn::Word;
 use crate::arch::kernel_tables::KernelTables;
 use crate::arch::pstate::Level;
 use crate::arch::region::{self, Region};
+use crate::arch::reverse;
 use crate::arch::stage1::{self, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -28,41 +30,57 @@ const BADDR: u64 = 0xffff_ffff_fffe;
 pub struct View<'a> {
     memory: &'a Memory,
     regime: Regime,
-    /// Tables for upper-half addresses that the regime itself does not map. Where the kernel is
-    /// unmapped at EL0 (KPTI), those of EL1.
-    kernel: Vec<u64>,
+    /// By what upper-half addresses are translated that the regime itself does not map. Where the
+    /// kernel is unmapped at EL0 (KPTI), tables of EL1.
+    kernel: Vec<Regime>,
+    /// Where the kernel's own addresses lead as long as no tables translate them.
+    link: LinkMap,
 }
 
 impl<'a> View<'a> {
     /// What this vCPU sees.
-    pub fn of(vcpu: &Vcpu, memory: &'a Memory) -> Result<Self, Error> {
+    pub fn of(vcpu: &Vcpu, memory: &'a Memory, link: LinkMap) -> Result<Self, Error> {
         let is_el0 = vcpu.pstate()?.level() == Level::El0;
-        let kernel = if is_el0 { vcpu.kernel_tables().iter().collect() } else { Vec::new() };
-        Ok(Self { memory, regime: vcpu.regime()?, kernel })
+        let mut view = Self { memory, regime: vcpu.regime()?, kernel: Vec::new(), link };
+        if is_el0 {
+            view.add_kernel_tables(vcpu.kernel_tables());
+        }
+        Ok(view)
+    }
+
+    /// Whether the vCPU has its MMU on.
+    pub fn is_translated(&self) -> bool {
+        self.regime.sctlr & stage1::SCTLR_M != 0
     }
 
     /// Falls back to another vCPU's tables as well: kernels share them among vCPUs.
     pub fn add_kernel_tables(&mut self, tables: KernelTables) {
-        self.kernel.extend(tables.iter());
+        self.kernel.extend(tables.iter().map(|ttbr1| Regime { ttbr1, ..self.regime }));
+    }
+
+    /// Falls back to how another vCPU translates, where this one does not yet.
+    pub fn add_kernel_regimes(&mut self, regime: Regime, tables: KernelTables) {
+        if regime.sctlr & stage1::SCTLR_M != 0 {
+            self.kernel.push(regime);
+            self.kernel.extend(tables.iter().map(|ttbr1| Regime { ttbr1, ..regime }));
+        }
     }
 
     /// What `va` is looked up by, first its own tables.
     pub fn regimes(&self, va: u64) -> impl Iterator<Item = Regime> {
         let kernel = self.kernel.iter().filter(move |_| is_upper(va));
-        let others = kernel.map(|ttbr1| Regime { ttbr1: *ttbr1, ..self.regime });
-        std::iter::once(self.regime).chain(others)
+        std::iter::once(self.regime).chain(kernel.copied())
     }
 
     /// What addresses in the half of `va` depend on.
     pub fn space(&self, va: u64) -> AddressSpace {
         let table = if is_upper(va) { self.regime.ttbr1 } else { self.regime.ttbr0 };
-        let is_translated = self.regime.sctlr & stage1::SCTLR_M != 0;
-        AddressSpace(is_translated.then_some(table & BADDR))
+        AddressSpace(self.is_translated().then_some(table & BADDR))
     }
 
     /// Whether addresses in the half of `va` can be looked up in this space.
     pub fn has_space(&self, va: u64, space: AddressSpace) -> bool {
-        let is_kernels = |table: &u64| Some(table & BADDR) == space.0;
+        let is_kernels = |regime: &Regime| Some(regime.ttbr1 & BADDR) == space.0;
         self.space(va) == space || is_upper(va) && self.kernel.iter().any(is_kernels)
     }
 
@@ -73,19 +91,44 @@ impl<'a> View<'a> {
 
     /// Where `va` leads, and by which space.
     pub fn locate(&self, va: u64) -> Result<(Mapping, AddressSpace), Unmapped> {
+        self.walk(va).or_else(|unmapped| {
+            let mapping = self.lead(va).ok_or(unmapped)?;
+            Ok((mapping, self.space(va)))
+        })
+    }
+
+    /// The same, by tables alone.
+    fn walk(&self, va: u64) -> Result<(Mapping, AddressSpace), Unmapped> {
         let read = |ipa| self.memory.read_u64(ipa);
         let unmapped = match stage1::translate(va, &self.regime, read) {
             Ok(mapping) => return Ok((mapping, self.space(va))),
             Err(unmapped) => unmapped,
         };
-        for ttbr1 in self.kernel.iter().filter(|_| is_upper(va)) {
-            if let Ok(mapping) =
-                stage1::translate(va, &Regime { ttbr1: *ttbr1, ..self.regime }, read)
-            {
-                return Ok((mapping, AddressSpace(Some(ttbr1 & BADDR))));
+        for regime in self.kernel.iter().filter(|_| is_upper(va)) {
+            if let Ok(mapping) = stage1::translate(va, regime, read) {
+                return Ok((mapping, AddressSpace(Some(regime.ttbr1 & BADDR))));
             }
         }
         Err(unmapped)
+    }
+
+    /// Where an address of the kernel leads that tables do not translate.
+    fn lead(&self, va: u64) -> Option<Mapping> {
+        let linked = || self.link.lead(self.link.linked(), va);
+        self.link.lead(self.runtime(), va).or_else(linked)
+    }
+
+    /// The kernel's addresses, unless its own tables are known: what they leave out is a hole.
+    fn runtime(&self) -> Option<Range<u64>> {
+        let is_up = || self.link.code_address().is_some_and(|code| self.walk(code).is_ok());
+        self.link.runtime().filter(|_| !is_up())
+    }
+
+    /// The address by which the kernel executes what is at `ipa`, if its tables are known.
+    pub fn executable_address(&self, ipa: u64) -> Option<u64> {
+        let read = |ipa| self.memory.read_u64(ipa);
+        let mut regimes = [&self.regime].into_iter().chain(&self.kernel);
+        regimes.find_map(|regime| reverse::executable_address(ipa, regime, read))
     }
 
     /// What is around `va`, put together from neighbours that are alike, up to a bound.
@@ -107,15 +150,20 @@ impl<'a> View<'a> {
     fn region_of_one_walk(&self, va: u64) -> Region {
         let read = |ipa| self.memory.read_u64(ipa);
         let mut found = region::around(va, &self.regime, read);
-        for ttbr1 in self.kernel.iter().filter(|_| is_upper(va)) {
+        for regime in self.kernel.iter().filter(|_| is_upper(va)) {
             if found.access.is_some() {
                 break;
             }
-            let other = region::around(va, &Regime { ttbr1: *ttbr1, ..self.regime }, read);
+            let other = region::around(va, regime, read);
             // Of two holes, what is in neither.
             found.first = found.first.max(other.first);
             found.last = found.last.min(other.last);
             found.access = other.access;
+        }
+        if found.access.is_none() {
+            for range in [self.runtime(), self.link.linked()].into_iter().flatten() {
+                found = found.filled(va, &range);
+            }
         }
         found
     }
@@ -235,20 +283,40 @@ impl<'a> Spaces<'a> {
             if !is_in_space && !is_upper(va) {
                 continue;
             }
-            if let Ok((mapping, space)) = view.locate(va) {
-                let range = va..va.saturating_add(mapping.rest);
-                self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
-                return Resolution::At(mapping.ipa, space);
+            if let Ok((mapping, space)) = view.walk(va) {
+                return self.found(va, mapping, asked, space);
             }
             if is_in_space {
                 resolution = Resolution::Unmapped;
             }
         }
-        resolution
+        // A hole in the kernel's tables is one, whoever else does not have them yet.
+        let is_up = self.views.iter().any(|view| view.runtime().is_none());
+        let lead = |view: &View| {
+            let runtime = view.link.runtime().filter(|_| !is_up);
+            let linked = || view.link.lead(view.link.linked(), va);
+            Some((view.link.lead(runtime, va).or_else(linked)?, view.space(va)))
+        };
+        match self.views.first().and_then(lead) {
+            Some((mapping, space)) => self.found(va, mapping, asked, space),
+            None => resolution,
+        }
+    }
+
+    fn found(
+        &mut self,
+        va: u64,
+        mapping: Mapping,
+        asked: AddressSpace,
+        space: AddressSpace,
+    ) -> Resolution {
+        let range = va..va.saturating_add(mapping.rest);
+        self.last = Some(Found { range, ipa: mapping.ipa, asked, space });
+        Resolution::At(mapping.ipa, space)
     }
 }
 
 /// Whether TTBR1 is the one that translates this address.
-fn is_upper(va: u64) -> bool {
+pub fn is_upper(va: u64) -> bool {
     va & 1 << 55 != 0
 }

@@ -1,11 +1,12 @@
 //! The debug engine: what becomes of a debug exception, and the GDB server on top of it.
 //!
-//! [`breakpoints`] is pure and builds on any host. The rest needs KVM: `engine`, `step`, `region` and
+//! [`breakpoints`] and [`link`] are pure and build on any host. The rest needs KVM: `engine`, `step`, `region` and
 //! `inject` work on the vCPUs' own threads; `server`, `transport`, `target` and `registers` on the main
 //! one, while the vCPUs are parked; `memory` and `points` on both.
 
 pub mod breakpoints;
 pub mod catches;
+pub mod link;
 
 #[cfg(target_arch = "aarch64")]
 pub mod engine;
@@ -13,6 +14,8 @@ pub mod engine;
 mod hit;
 #[cfg(target_arch = "aarch64")]
 mod inject;
+#[cfg(target_arch = "aarch64")]
+pub mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod memory;
 mod monitor;
@@ -22,6 +25,8 @@ mod points;
 mod region;
 #[cfg(target_arch = "aarch64")]
 pub mod registers;
+#[cfg(target_arch = "aarch64")]
+pub mod scout;
 #[cfg(target_arch = "aarch64")]
 pub mod server;
 #[cfg(target_arch = "aarch64")]

@@ -14,6 +14,8 @@ mod exits;
 #[cfg(target_arch = "aarch64")]
 mod gic;
 #[cfg(target_arch = "aarch64")]
+mod kernel;
+#[cfg(target_arch = "aarch64")]
 mod life;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;

@@ -213,11 +213,18 @@ impl Points {
         points.get(watchpoint::find(&rests, far, is_write)?).copied()
     }
 
-    /// What is to be done at each of the breakpoints at `pc`; `None`: to report it.
-    pub fn agents_at(&self, pc: u64) -> Vec<Option<Arc<Agent>>> {
-        let software = self.known.contains(&pc).then(|| self.software_agents.get(pc));
+    /// Whether the debugger has set a software breakpoint at this address.
+    pub fn is_known(&self, va: u64) -> bool {
+        self.known.contains(&va)
+    }
+
+    /// What is to be done at each of the breakpoints at `pc`, the software ones of which are known by
+    /// these names; `None`: to report it.
+    pub fn agents_at(&self, pc: u64, names: &[u64]) -> Vec<Option<Arc<Agent>>> {
+        let software = names.iter().filter(|name| self.known.contains(name));
+        let software = software.map(|name| self.software_agents.get(*name));
         let hardware = self.hardware.contains(&pc).then(|| self.hardware_agents.get(pc));
-        software.into_iter().chain(hardware).collect()
+        software.chain(hardware).collect()
     }
 
     /// Whether there is room for one more agent.

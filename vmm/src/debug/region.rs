@@ -20,7 +20,7 @@ use crate::message::say;
 /// The region at PC, or `None` if it can only be stepped instruction by instruction.
 pub fn find(engine: &Engine, vcpu: &Vcpu, before: &Before) -> Result<Option<Region>, Error> {
     static SAID: Once = Once::new();
-    let view = View::of(vcpu, &engine.memory)?;
+    let view = engine.view(vcpu)?;
     let points = engine.points();
     let fetch = |at| view.instruction(&points.software, at).map(|(_, word)| word);
     let is_there = |region: &Region| region.redirects.is_empty() || fetch(region.landing).is_some();
@@ -76,7 +76,7 @@ pub fn run(
     before: &Before,
     region: &Region,
 ) -> Steps {
-    let view = View::of(vcpu, &engine.memory)?;
+    let view = engine.view(vcpu)?;
     let vector = step::sync_vector(vcpu, before)?;
     let mut plants = Plants { memory: &engine.memory, replaced: Vec::new() };
     let isa = before.pstate.isa();

@@ -5,7 +5,6 @@
 //! guest not noticing: instructions that read or write these bits, and exceptions that save them.
 
 use super::engine::{Engine, Owner};
-use super::memory::View;
 use super::points::Except;
 use super::{inject, region};
 use crate::arch::effect::Effect;
@@ -40,7 +39,7 @@ pub struct Before {
 impl Before {
     fn of(engine: &Engine, vcpu: &Vcpu) -> Result<Self, Error> {
         let (pc, pstate) = (vcpu.pc()?, vcpu.pstate()?);
-        let view = View::of(vcpu, &engine.memory)?;
+        let view = engine.view(vcpu)?;
         let points = engine.points();
         let fetched = view.instruction(&points.software, pc);
         let word = fetched.map(|(_, word)| word);

@@ -1,6 +1,7 @@
 //! The guest as the stub sees it. What reads or changes it runs only while all vCPUs are parked.
 
 mod catch;
+mod kernel;
 mod restart;
 mod stoppoints;
 
@@ -8,10 +9,11 @@ use std::sync::Arc;
 
 use gdbstub::{
     Action, AddressBits, Agent, Description, Kind, MemoryRegion, Permissions, Register,
-    RegisterValue, Space, Stop, StopReason, Stoppoint, Target, TargetError, Tid, stop,
+    RegisterValue, Relocation, Space, Stop, StopReason, Stoppoint, Target, TargetError, Tid, stop,
 };
 
 use super::engine::Engine;
+use super::kernel::Program;
 use super::memory::{self, View};
 use super::monitor;
 use crate::arch::region::{Access, Region};
@@ -21,7 +23,7 @@ use crate::kvm::error::Error;
 use crate::kvm::gic::Gic;
 use crate::kvm::vcpu::Vcpu;
 
-pub use restart::{Handover, Machine, Prepare, Program};
+pub use restart::{Handover, Machine, Prepare};
 
 /// All vCPUs under debug.
 pub struct Guest {
@@ -147,8 +149,9 @@ impl Guest {
             // Without this it would only be reported again.
             let _ = self.with_vcpu(tid, |vcpu| self.engine.report(vcpu, point));
         }
+        let _ = self.with_vcpu(tid, |vcpu| self.engine.hear(vcpu));
         let reason = match trap {
-            Trap::Breakpoint => StopReason::SwBreak,
+            Trap::Breakpoint => self.software_reason(index),
             Trap::HardwareBreakpoint => self.hardware_reason(index),
             Trap::Watchpoint(point, addr) | Trap::Watched(point, addr) => {
                 StopReason::Watch { kind: kind_of(point.access), addr }
@@ -159,6 +162,17 @@ impl Guest {
         };
         self.tell_caught(tid, trap);
         Stop { tid, reason }
+    }
+
+    /// GDB does not stop at a breakpoint that it has not set: one that was set at another address of the
+    /// same code it is told of by the signal alone.
+    fn software_reason(&self, index: usize) -> StopReason {
+        let pc = self.control.vcpu(index).and_then(|vcpu| vcpu.pc().ok());
+        if pc.is_some_and(|pc| self.engine.points().is_known(pc)) {
+            StopReason::SwBreak
+        } else {
+            StopReason::Signal(stop::SIGTRAP)
+        }
     }
 
     /// A software breakpoint that sits in a debug register is reported as what it was set as.
@@ -193,11 +207,15 @@ impl Guest {
 
     /// Virtual memory as a vCPU sees it.
     pub(super) fn view(&self, tid: Tid) -> Result<View<'_>, TargetError> {
-        let mut view = self.with_vcpu(tid, |vcpu| View::of(vcpu, &self.engine.memory))?;
+        let mut view = self.with_vcpu(tid, |vcpu| self.engine.view(vcpu))?;
         let others = (0..self.control.len()).filter(|index| *index != tid.index());
         for index in others {
             self.with_vcpu(Tid::from_index(index), |vcpu| {
-                view.add_kernel_tables(vcpu.kernel_tables());
+                if view.is_translated() {
+                    view.add_kernel_tables(vcpu.kernel_tables());
+                } else {
+                    view.add_kernel_regimes(vcpu.regime()?, vcpu.kernel_tables());
+                }
                 Ok(())
             })?;
         }
@@ -235,8 +253,8 @@ impl Target for Guest {
         self.program.vmlinux.as_deref()
     }
 
-    fn slide(&self) -> Option<u64> {
-        self.program.slide
+    fn relocation(&mut self) -> Relocation {
+        self.where_it_is()
     }
 
     /// While the guest has not said so, or runs, what Linux has unless it was built otherwise.
@@ -295,7 +313,7 @@ impl Target for Guest {
         data: &mut [u8],
     ) -> Result<usize, TargetError> {
         let read = match space {
-            Space::Virtual(tid) => self.view(tid)?.read(&self.engine.points().software, addr, data),
+            Space::Virtual(tid) => self.read_virtual(tid, addr, data)?,
             Space::Physical => {
                 let memory = &self.engine.memory;
                 memory::read_physical(memory, &self.engine.points().software, addr, data)
@@ -307,6 +325,7 @@ impl Target for Guest {
     fn write_memory(&mut self, space: Space, addr: u64, data: &[u8]) -> Result<(), TargetError> {
         let written = match space {
             Space::Virtual(tid) => {
+                self.learn_for(tid, addr)?;
                 let view = self.view(tid)?;
                 view.write(&mut self.engine.points().software, addr, data)
             }
@@ -319,12 +338,16 @@ impl Target for Guest {
     }
 
     fn memory_region(&mut self, tid: Tid, addr: u64) -> Result<MemoryRegion, TargetError> {
+        self.learn_for(tid, addr)?;
         let Region { first, last, access } = self.view(tid)?.region(addr);
         let permissions = |Access { write, execute }| Permissions { read: true, write, execute };
         Ok(MemoryRegion { first, last, access: access.map(permissions) })
     }
 
     fn insert(&mut self, tid: Tid, point: Stoppoint, agent: Agent) -> Result<(), TargetError> {
+        if point.kind == Kind::Software {
+            self.learn_for_breakpoint(tid, point.addr)?;
+        }
         self.set(tid, point, agent)
     }
 

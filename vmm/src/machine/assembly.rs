@@ -19,11 +19,12 @@ use super::console::Line;
 use super::files::{Files, chain};
 use super::loading::{self, Rest};
 use super::port::Port;
-use super::{Uart, host};
+use super::scout::Scout;
+use super::{Uart, host, kernel};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
 use crate::debug::registers::RegisterSet;
-use crate::debug::target::{Handover, Machine, Program};
+use crate::debug::target::{Handover, Machine};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
 use crate::kvm::plan::{Plan, Redistributors};
@@ -38,6 +39,8 @@ pub struct Assembly {
     config: Config,
     /// The kernel's, with what was added to the user's.
     cmdline: String,
+    /// The same for each guest, so that what a debugger knows of addresses stays right.
+    kaslr_seed: u64,
     line: Line,
     /// Each guest gets a new one in place of the last.
     uart: Uart,
@@ -54,10 +57,26 @@ impl IrqLine for Unconnected {
 impl Assembly {
     /// For guests of this configuration, one at a time. `stops` becomes readable when one of their vCPUs
     /// stops by itself.
-    pub fn new(config: &Config, cmdline: String, line: &Line, stops: Arc<EventFd>) -> Self {
+    pub fn new(
+        config: &Config,
+        cmdline: String,
+        line: &Line,
+        stops: Arc<EventFd>,
+    ) -> Result<Self, Outcome> {
+        let kaslr_seed = match config.kaslr_seed {
+            Some(seed) => seed,
+            // 0 stands for none.
+            None => u64::from_ne_bytes(random()?).max(1),
+        };
         let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
         let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
-        Self { config: config.clone(), cmdline, line: line.clone(), uart, stops }
+        let (config, line) = (config.clone(), line.clone());
+        Ok(Self { config, cmdline, kaslr_seed, line, uart, stops })
+    }
+
+    /// The device tree's seed, unless it is the user's tree.
+    pub fn kaslr_seed(&self) -> u64 {
+        self.kaslr_seed
     }
 
     /// The UART that the console is connected to, whatever the guest.
@@ -77,12 +96,16 @@ impl Assembly {
 
     /// KVM's half, after the machine map.
     pub fn vm(&self) -> Result<Vm, Outcome> {
+        Ok(Vm::new(&self.plan())?)
+    }
+
+    fn plan(&self) -> Plan {
         let rows = layout::redistributors(self.config.cpus.min(layout::MAX_VCPUS_GICV3));
         let redistributors = rows.unwrap_or_default().into_iter().map(|row| Redistributors {
             base: row.start(),
             count: row.size() / layout::GIC_REDIST_STRIDE,
         });
-        let vm = Vm::new(&Plan {
+        Plan {
             ram_base: layout::RAM_BASE,
             ram_size: self.config.memory,
             vcpus: self.config.cpus,
@@ -91,23 +114,15 @@ impl Assembly {
             redistributors: redistributors.collect(),
             window: layout::UART.start(),
             pmu_intid: layout::ppi_intid(layout::PMU_PPI),
-        })?;
-        Ok(vm)
+        }
     }
 
-    /// The user's device tree, or one for this VM with new seeds.
+    /// The user's device tree, or one for this VM.
     pub fn device_tree(&self, vm: &Vm, files: &Files) -> Result<Vec<u8>, Outcome> {
         if let Some(dtb) = &files.dtb {
             return Ok(dtb.clone());
         }
-        let mut rng_seed = [0; RNG_SEED];
-        let mut kaslr_seed = [0; 8];
-        File::open("/dev/urandom")
-            .and_then(|mut file| {
-                file.read_exact(&mut rng_seed)?;
-                file.read_exact(&mut kaslr_seed)
-            })
-            .map_err(|error| host("/dev/urandom", &error))?;
+        let rng_seed = random::<RNG_SEED>()?;
         let machine = fdt::Machine {
             mpidrs: &vm.mpidrs()?,
             ram_size: self.config.memory,
@@ -116,7 +131,7 @@ impl Assembly {
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
-            kaslr_seed: Some(u64::from_ne_bytes(kaslr_seed)),
+            kaslr_seed: Some(self.kaslr_seed),
         };
         fdt::build(&machine).map_err(|error| host("device tree", &chain(&error)))
     }
@@ -126,26 +141,31 @@ impl Assembly {
         &self,
         vm: Vm,
         support: DebugSupport,
-        files: &Files,
+        files: Files,
     ) -> Result<Machine, Outcome> {
         let registers = Arc::new(RegisterSet::of(&vm)?);
         let memory = vm.memory().clone();
         let engine = Arc::new(Engine::new(memory, registers, support, self.config.cpus));
         let runner: Arc<dyn Runner> = engine.clone();
-        let program = Program { vmlinux: files.vmlinux.clone(), slide: self.slide(files) };
-        let dtb = self.device_tree(&vm, files)?;
-        let state = loading::load_all(vm.memory(), files, &dtb)?;
+        let dtb = self.device_tree(&vm, &files)?;
+        let state = loading::load_all(vm.memory(), &files, &dtb)?;
         let gic = vm.gic();
+        let handover = Handover { dtb: dtb.clone(), interrupts: interrupts() };
         let control = self.start(vm, state, &runner)?;
-        let handover = Handover { dtb, interrupts: interrupts() };
+        let has_tree = files.dtb.is_some();
+        let Files { kernel, kind, placement, vmlinux, .. } = files;
+        let is_fixed = !has_tree && !self.may_relocate();
+        // Without a seed it may be the CPU's random numbers (FEAT_RNG).
+        let is_certain = !has_tree && self.kaslr_seed != 0;
+        let scout = Scout { plan: self.plan(), kernel, placement, dtb, is_certain };
+        let program = kernel::program(scout, kind, vmlinux, is_fixed);
         Ok(Machine { control, engine, program, gic, handover })
     }
 
-    /// Without KASLR Linux runs where it was linked to. With it, or with a device tree that has a
-    /// command line of its own, it is not known from here where.
-    fn slide(&self, files: &Files) -> Option<u64> {
+    /// Whether the command line leaves it to Linux to move itself.
+    pub fn may_relocate(&self) -> bool {
         let mut words = self.cmdline.split(' ').take_while(|word| *word != "--");
-        (files.dtb.is_none() && words.any(|word| word == "nokaslr")).then_some(0)
+        !words.any(|word| word == "nokaslr")
     }
 
     /// A guest for itself. It waits to be resumed, too; what of its files it does not need at once is left to load
@@ -198,4 +218,13 @@ fn interrupts() -> Vec<(u32, &'static str)> {
         .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
         .chain(shared.map(|(spi, name)| (layout::spi_intid(spi), name)))
         .collect()
+}
+
+/// Bytes that nobody can foresee.
+fn random<const N: usize>() -> Result<[u8; N], Outcome> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| host("/dev/urandom", &error))?;
+    Ok(bytes)
 }

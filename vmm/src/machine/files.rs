@@ -3,68 +3,120 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use boot::elf::Vmlinux;
+use boot::image::Kernel;
 use boot::placement::{Placement, place};
 use boot::source::Source;
 use boot::{dtb, image};
 
 use crate::cli::Config;
 use crate::exit::Outcome;
+use crate::message::say;
 
 /// What goes into the guest, and where.
 pub struct Files {
     /// Image or flat binary.
     pub kernel: Source,
+    /// Which of them.
+    pub kind: Kernel,
     /// Initial RAM disk.
     pub initrd: Option<Source>,
     /// The user's device tree.
     pub dtb: Option<Vec<u8>>,
     /// Where they go.
     pub placement: Placement,
-    /// Absolute path of the kernel with its symbols.
-    pub vmlinux: Option<String>,
+    /// The kernel with its symbols.
+    pub vmlinux: Option<SymbolFile>,
+}
+
+/// A file with symbols.
+pub struct SymbolFile {
+    /// Its absolute path.
+    pub path: String,
+    /// What is in it.
+    pub elf: Arc<Vmlinux>,
+    /// Whether the kernel that is started was made of it.
+    pub is_kernels: bool,
 }
 
 impl Files {
     /// Opens and checks all of them.
     pub fn open(config: &Config) -> Result<Self, Outcome> {
-        let kernel = source("--kernel", &config.kernel)?;
-        let bad_kernel = |error: &dyn Error| unusable("--kernel", &config.kernel, error);
-        let head = kernel.head().map_err(|error| bad_kernel(&error))?;
-        let kind = image::identify(&head, kernel.len()).map_err(|error| bad_kernel(&error))?;
+        let (kernel, kind, elf) = kernel(&config.kernel)?;
         let initrd = config.initrd.as_deref().map(|path| source("--initrd", path)).transpose()?;
         let dtb = config.dtb.as_deref().map(read_dtb).transpose()?;
-        let vmlinux = config.vmlinux.as_deref().map(check_vmlinux).transpose()?;
+        let vmlinux = match (&config.vmlinux, elf) {
+            (Some(path), _) => Some(symbol_file("--vmlinux", path, vmlinux("--vmlinux", path)?)?),
+            (None, Some(elf)) => Some(symbol_file("--kernel", &config.kernel, elf)?),
+            (None, None) => None,
+        };
+        let vmlinux = vmlinux.map(|vmlinux| vmlinux.checked(kind, &kernel)).transpose()?;
         let initrd_len = initrd.as_ref().map(Source::len);
         let placement = place(&kind, kernel.len(), initrd_len, config.memory)
             .map_err(|error| Outcome::Unusable(chain(&error)))?;
-        Ok(Self { kernel, initrd, dtb, placement, vmlinux })
+        Ok(Self { kernel, kind, initrd, dtb, placement, vmlinux })
     }
+}
+
+impl SymbolFile {
+    /// Compares it with the kernel.
+    fn checked(self, kind: Kernel, kernel: &Source) -> Result<Self, Outcome> {
+        let is_kernels = match kind {
+            Kernel::Flat => false,
+            Kernel::Image(_) => self
+                .elf
+                .is_build_of(kernel)
+                .map_err(|error| Outcome::Unusable(format!("--kernel: {}", chain(&error))))?,
+        };
+        if !is_kernels && matches!(kind, Kernel::Image(_)) {
+            say(format_args!(
+                "--vmlinux {}: is of another build than the kernel; its symbols are for the debugger alone",
+                self.path
+            ));
+        }
+        Ok(Self { is_kernels, ..self })
+    }
+}
+
+/// A kernel, what it is, and the symbols if it came with them: a vmlinux is loaded as the Image that
+/// `objcopy -O binary` makes of it.
+fn kernel(path: &Path) -> Result<(Source, Kernel, Option<Vmlinux>), Outcome> {
+    let bad = |error: &dyn Error| unusable("--kernel", path, error);
+    let identify = |kernel: &Source| {
+        let head = kernel.head().map_err(|error| bad(&error))?;
+        image::identify(&head, kernel.len()).map_err(|error| bad(&error))
+    };
+    let kernel = source("--kernel", path)?;
+    let foreign = match identify(&kernel) {
+        Ok(kind) => return Ok((kernel, kind, None)),
+        Err(foreign) => foreign,
+    };
+    let Ok(elf) = Vmlinux::parse(kernel) else { return Err(foreign) };
+    let image = elf.into_image().map_err(|error| bad(&error))?;
+    match identify(&image)? {
+        // A bare-metal program, which may have been linked to anywhere.
+        Kernel::Flat => Err(foreign),
+        kind @ Kernel::Image(_) => Ok((image, kind, Some(vmlinux("--kernel", path)?))),
+    }
+}
+
+fn vmlinux(flag: &str, path: &Path) -> Result<Vmlinux, Outcome> {
+    Vmlinux::parse(source(flag, path)?).map_err(|error| unusable(flag, path, &error))
+}
+
+fn symbol_file(flag: &str, path: &Path, elf: Vmlinux) -> Result<SymbolFile, Outcome> {
+    let absolute = path.canonicalize().map_err(|error| unusable(flag, path, &error))?;
+    let absolute = absolute.into_os_string().into_string().map_err(|_| {
+        Outcome::Unusable(format!("{flag} {}: expected a path in UTF-8", path.display()))
+    })?;
+    Ok(SymbolFile { path: absolute, elf: Arc::new(elf), is_kernels: false })
 }
 
 fn read_dtb(path: &Path) -> Result<Vec<u8>, Outcome> {
     let source = source("--dtb", path)?;
     dtb::read(&source).map_err(|error| unusable("--dtb", path, &error))
-}
-
-/// Looks no further than debuggers need to be spared a wrong file: they read it themselves.
-fn check_vmlinux(path: &Path) -> Result<String, Outcome> {
-    let expected = |found: &str| {
-        let path = path.display();
-        Outcome::Unusable(format!("--vmlinux {path}: {found}, expected an arm64 ELF file"))
-    };
-    let head = source("--vmlinux", path)?.head();
-    let head = head.map_err(|error| unusable("--vmlinux", path, &error))?;
-    // EI_MAG, EI_CLASS, EI_DATA and e_machine (System V ABI, ELF header).
-    match (head.get(..6), head.get(18..20)) {
-        (Some(b"\x7fELF\x02\x01"), Some([183, 0])) => {}
-        (Some([0x7f, b'E', b'L', b'F', ..]), _) => {
-            return Err(expected("ELF file of another machine"));
-        }
-        _ => return Err(expected("no ELF file")),
-    }
-    let path = path.canonicalize().map_err(|error| unusable("--vmlinux", path, &error))?;
-    path.into_os_string().into_string().map_err(|_| expected("path that is not UTF-8"))
 }
 
 fn source(flag: &str, path: &Path) -> Result<Source, Outcome> {

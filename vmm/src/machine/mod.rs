@@ -5,9 +5,11 @@ mod console;
 mod escape;
 mod events;
 mod files;
+mod kernel;
 mod loading;
 mod output;
 mod port;
+mod scout;
 mod signals;
 mod terminal;
 
@@ -56,7 +58,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
     let console = Console::new(ends).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
-    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops));
+    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops))?;
     let vm = assembly.vm()?;
     let support = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
     if let Some(path) = &config.dump_dtb {
@@ -69,13 +71,17 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         say("added nokaslr to the kernel command line (say kaslr to keep it on)");
     }
 
+    if config.gdb.is_some() && files.dtb.is_none() && assembly.may_relocate() {
+        say(format_args!("KASLR is on: --kaslr-seed {:#x} repeats it", assembly.kaslr_seed()));
+    }
+
     let start_console =
         |console: Console| console.start(assembly.uart()).map_err(|error| host("console", &error));
     let stops = assembly.stops();
     let (guest, console) = match (transport, support) {
         (Some(transport), Some(support)) => {
             support.missing().for_each(|what| say(format_args!("gdb: {what}")));
-            let machine = assembly.debugged(vm, support, &files)?;
+            let machine = assembly.debugged(vm, support, files)?;
             let console = start_console(console)?;
             say(format_args!("gdb: {}", greeting(config)));
             let guest = target::Guest::new(machine, prepare(Rc::new(assembly)));
@@ -106,7 +112,7 @@ fn prepare(assembly: Rc<Assembly>) -> target::Prepare {
         let make = move || {
             let vm = assembly.vm()?;
             let support = vm.debug_support()?;
-            assembly.debugged(vm, support, &files)
+            assembly.debugged(vm, support, files)
         };
         Ok(Box::new(move || make().map_err(|outcome: Outcome| outcome.to_string())))
     })

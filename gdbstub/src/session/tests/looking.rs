@@ -1,6 +1,6 @@
 use crate::aarch64::Register;
 use crate::packet::PACKET_SIZE;
-use crate::target::TargetError;
+use crate::target::{Relocation, TargetError};
 use crate::testing::{Client, FakeTarget, frame};
 
 #[test]
@@ -143,12 +143,27 @@ fn a_register_that_the_host_fails_to_read_is_an_error() {
 }
 
 #[test]
-fn offsets_are_those_of_all_three_sections_or_unknown() {
-    let mut client = Client::connect(1);
+fn offsets_are_in_the_form_that_the_client_understands_or_unknown() {
+    for (text, slide, gdb, lldb) in [
+        (None, None, "", ""),
+        (None, Some(0), "Text=0;Data=0;Bss=0", "Text=0;Data=0;Bss=0"),
+        (Some(0x8000_0000), Some(0), "Text=0;Data=0;Bss=0", "Text=0;Data=0;Bss=0"),
+        (
+            Some(0x9234_0000),
+            Some(0x1234_0000),
+            "TextSeg=92340000",
+            "Text=12340000;Data=12340000;Bss=12340000",
+        ),
+        // Seen in the guest by somebody who does not have the symbols.
+        (Some(0x9234_0000), None, "TextSeg=92340000", ""),
+    ] {
+        let mut client = Client::connect(1);
+        client.target.relocation = Relocation { text, slide };
 
-    assert_eq!(client.ask("qOffsets"), "");
-    client.target.slide = Some(0x1234_0000);
-    assert_eq!(client.ask("qOffsets"), "Text=12340000;Data=12340000;Bss=12340000");
+        assert_eq!(client.ask("qOffsets"), gdb);
+        client.ask("QThreadSuffixSupported");
+        assert_eq!(client.ask("qOffsets"), lldb);
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use gdbstub::{TargetError, Tid};
 
 use super::table::Name;
 use super::{
-    Print, arguments, catch, dts, exits, gic, help, life, pagetable, parse, registers, timers,
-    translate, vcpus, version, xp,
+    Print, arguments, catch, dts, exits, gic, help, kernel, life, pagetable, parse, registers,
+    timers, translate, vcpus, version, xp,
 };
 use crate::debug::target::Guest;
 
@@ -67,6 +67,7 @@ pub fn run(
         Name::PageTable => pagetable::run(call),
         Name::Xp => xp::run(call),
         Name::Vcpus => vcpus::run(call),
+        Name::Kernel => kernel::run(call),
         Name::Timers => timers::run(call),
         Name::Gic => gic::run(call),
         Name::Exits => exits::run(call),

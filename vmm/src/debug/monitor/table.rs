@@ -9,6 +9,7 @@ pub enum Name {
     PageTable,
     Xp,
     Vcpus,
+    Kernel,
     Timers,
     Gic,
     Exits,
@@ -89,6 +90,17 @@ disassemble. Breakpoints of the debugger's are not shown, but what they stand on
         details: "\
 Shows for each vCPU whether it is on (PSCI), its PC and exception level, whether its MMU is on, MPIDR_EL1, and the host's
 number of its thread, for tools such as top. `behind WFI` means that it was waiting for an interrupt. The selected one has a star.",
+    },
+    Command {
+        id: Name::Kernel,
+        name: "kernel",
+        syntax: "kernel",
+        summary: "says where the kernel is, in memory and by its symbols",
+        details: "\
+Says where the kernel is. `image`: where its Image lies in physical memory, `none` if it is no Linux. `symbols`: the file that GDB is
+told of. `link`: the address of `_text` as linked, `unknown` without symbols of this very build. `text`: that address as the
+kernel runs, or will run. `slide`: the distance between the two. With KASLR on, before the kernel has moved itself, the last two are
+what a second guest made of the same seed; `unknown` if that cannot be had.",
     },
     Command {
         id: Name::Timers,

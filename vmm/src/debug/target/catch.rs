@@ -73,7 +73,7 @@ impl Guest {
 
     /// Where the kernel's panic begins, if the symbols tell.
     pub(in crate::debug) fn panic_address(&self) -> Option<u64> {
-        linux::PANIC.iter().find_map(|name| self.program.address_of(name))
+        self.program.panic_address(&self.engine.memory)
     }
 
     /// Says what was caught, if that is what the vCPU has stopped for, or stands at.

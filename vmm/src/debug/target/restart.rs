@@ -6,6 +6,7 @@ use gdbstub::{Stoppoint, TargetError, Tid};
 
 use super::Guest;
 use crate::debug::engine::Engine;
+use crate::debug::kernel::Program;
 use crate::kvm::control::Control;
 use crate::kvm::gic::Gic;
 use crate::kvm::memory::Memory;
@@ -33,22 +34,6 @@ pub struct Handover {
     pub dtb: Vec<u8>,
     /// Interrupts by INTID, and what they are of.
     pub interrupts: Vec<(u32, &'static str)>,
-}
-
-/// What is known of the kernel from outside.
-#[derive(Default)]
-pub struct Program {
-    /// Path of the file with its symbols.
-    pub vmlinux: Option<String>,
-    /// How far it runs from where it was linked to.
-    pub slide: Option<u64>,
-}
-
-impl Program {
-    /// Where a symbol is at run time, as far as that is known.
-    pub fn address_of(&self, _: &str) -> Option<u64> {
-        None
-    }
 }
 
 /// Opens and checks what the machine is made of. An error says what cannot be used; nothing has

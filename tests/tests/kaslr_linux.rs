@@ -1,0 +1,192 @@
+//! Debian's kernel where it moves itself: its symbols are right before it has, and after.
+
+use tests::gdb::Version;
+use tests::{Gdb, Lldb, Minivmm, Rsp, kernel, lacks, lldb, skip, vmlinux};
+
+const CMDLINE: &str = "console=ttyAMA0 quiet panic=-1 kaslr";
+
+/// Where the Image is loaded, and entered.
+const IMAGE: u64 = 0x4000_0000;
+
+/// Debian's kernel on two vCPUs, waiting at its first instruction, and minivmm told of its symbols.
+fn boot(port: u16, more: &[&str]) -> Minivmm {
+    let vmlinux = vmlinux();
+    let vmlinux = vmlinux.to_str().expect("UTF-8");
+    let port = port.to_string();
+    let fixed = ["--cpus", "2", "--gdb", &port, "--vmlinux", vmlinux];
+    let minivmm = Minivmm::boot_with(CMDLINE, &kernel(), &[&fixed, more].concat());
+    minivmm.stderr.expect("guest waits at its first instruction");
+    minivmm
+}
+
+/// Where `_text` was linked to, from the file itself.
+fn linked_text() -> u64 {
+    Gdb::start(Some(&vmlinux())).value("_text")
+}
+
+fn gdb_session(mut gdb: Gdb, port: u16) {
+    gdb.run(&format!("target extended-remote :{port}"));
+    let text = gdb.value("_text");
+    assert_ne!(text, linked_text());
+    let said = gdb.run("x/s linux_banner");
+    assert!(said.contains("\"Linux version "), "{said}");
+    gdb.run("break *primary_entry");
+    gdb.run("break *start_kernel");
+    let said = gdb.run("continue");
+    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+
+    // A guest that is made anew moves to the same place.
+    let said = gdb.run("run");
+    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+
+    // Who comes later is told what is seen in the guest.
+    gdb.run("disconnect");
+    gdb.run("symbol-file");
+    gdb.run(&format!("symbol-file {}", vmlinux().display()));
+    assert_ne!(gdb.value("_text"), text);
+    gdb.connect(format!(":{port}"));
+    assert_eq!(gdb.value("_text"), text);
+    assert!(gdb.place().starts_with("start_kernel"));
+    gdb.run("kill");
+}
+
+/// By way of `primary_entry`, of which GDB has said something.
+fn gdb_comes_to_start_kernel(gdb: &mut Gdb, said: &str, text: u64) {
+    assert!(said.contains("received signal SIGTRAP"), "{said}");
+    let entry = gdb.value("(long) primary_entry - (long) _text");
+    assert_eq!(gdb.value("$pc"), IMAGE + entry);
+    let said = gdb.run("continue");
+    assert!(said.contains("Breakpoint 2, ") && said.contains("start_kernel ("), "{said}");
+    assert_eq!(gdb.value("kimage_voffset"), text - IMAGE);
+    let said = gdb.run("bt");
+    assert!(said.contains("__primary_switched ("), "{said}");
+}
+
+#[test]
+fn gdb_13_knows_where_the_kernel_will_be() {
+    let port = Minivmm::free_port();
+    let minivmm = boot(port, &[]);
+    gdb_session(Gdb::start(Some(&vmlinux())), port);
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+#[test]
+fn gdb_16_knows_where_the_kernel_will_be_without_being_told_of_its_symbols() {
+    if lacks(Version::V16.program()) {
+        return skip(&format!("there is no {}", Version::V16.program()));
+    }
+    let port = Minivmm::free_port();
+    let minivmm = boot(port, &[]);
+    gdb_session(Gdb::start_version(Version::V16, None), port);
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+/// Where a symbol is, for those too that debug information says nothing of.
+fn lldb_address(lldb: &mut Lldb, symbol: &str) -> u64 {
+    let target = "lldb.debugger.GetSelectedTarget()";
+    let said = lldb.run(&format!(
+        "script t = {target}; print(hex(t.FindSymbols('{symbol}')[0].symbol.addr.GetLoadAddress(t)))"
+    ));
+    let digits = said.strip_prefix("0x").unwrap_or_else(|| panic!("{symbol}: {said}"));
+    u64::from_str_radix(digits, 16).expect("digits")
+}
+
+#[test]
+fn lldb_knows_where_the_kernel_will_be() {
+    if lacks(lldb::PROGRAM) {
+        return skip(&format!("there is no {}", lldb::PROGRAM));
+    }
+    let port = Minivmm::free_port();
+    let minivmm = boot(port, &[]);
+    let mut lldb = Lldb::start(&vmlinux());
+    lldb.connect(port);
+
+    let text = lldb_address(&mut lldb, "_text");
+    let banner = lldb_address(&mut lldb, "linux_banner");
+    let said = lldb.run(&format!("x/s {banner:#x}"));
+    assert!(said.contains("\"Linux version "), "{said}");
+    let entry = lldb_address(&mut lldb, "primary_entry");
+    lldb.run(&format!("breakpoint set --address {entry:#x}"));
+    let start_kernel = lldb_address(&mut lldb, "start_kernel");
+    lldb.run(&format!("breakpoint set --address {start_kernel:#x}"));
+    let said = lldb.run("continue");
+    assert!(said.contains("stop reason = signal SIGTRAP"), "{said}");
+    let said = lldb.run("register read pc");
+    assert_eq!(said, format!("pc = {:#018x}", entry - text + IMAGE));
+    let said = lldb.run("thread step-inst");
+    assert!(said.contains("stop reason = instruction step"), "{said}");
+    let said = lldb.run("continue");
+    assert!(said.contains("stop reason = breakpoint 2."), "{said}");
+    assert!(said.contains("`start_kernel"), "{said}");
+    let voffset = lldb_address(&mut lldb, "kimage_voffset");
+    let said = lldb.run(&format!("memory read --format x --size 8 --count 1 {voffset:#x}"));
+    assert!(said.ends_with(&format!(": {:#018x}", text - IMAGE)), "{said}");
+    lldb.run("process kill");
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+/// What GDB is told about where the kernel is: the address of its first byte.
+fn offsets(rsp: &mut Rsp) -> u64 {
+    let said = rsp.ask("qOffsets");
+    let digits = said.strip_prefix("TextSeg=").unwrap_or_else(|| panic!("qOffsets: {said}"));
+    u64::from_str_radix(digits, 16).expect("digits")
+}
+
+#[test]
+fn the_seed_decides_where_linux_moves_to() {
+    let [first, second, third] = [(); 3].map(|()| Minivmm::free_port());
+    let seed = ["--kaslr-seed", "0x123456789abcdef"];
+    let _first = boot(first, &seed);
+    let expected = offsets(&mut Rsp::connect(first));
+
+    let second_vm = boot(second, &seed);
+    let mut rsp = Rsp::connect(second);
+    assert_eq!(offsets(&mut rsp), expected);
+    rsp.order("D;1");
+    second_vm.console.expect("/root # ");
+    drop(rsp);
+    // From what it has written to its memory now.
+    let mut rsp = Rsp::connect(second);
+    assert_eq!(offsets(&mut rsp), expected);
+    rsp.order("QThreadSuffixSupported");
+    let slide = expected - linked_text();
+    assert_eq!(rsp.ask("qOffsets"), format!("Text={slide:x};Data={slide:x};Bss={slide:x}"));
+
+    let _third = boot(third, &["--kaslr-seed", "1"]);
+    assert_ne!(offsets(&mut Rsp::connect(third)), expected);
+}
+
+#[test]
+fn a_seed_that_linux_runs_by_can_be_had_again() {
+    let port = Minivmm::free_port();
+    let vmlinux = vmlinux();
+    let more = ["--gdb", &port.to_string(), "--vmlinux", vmlinux.to_str().expect("UTF-8")];
+    let minivmm = Minivmm::boot_with(CMDLINE, &kernel(), &more);
+    let said = minivmm.stderr.expect("guest waits at its first instruction");
+    let seed = said.split("--kaslr-seed ").nth(1).and_then(|rest| rest.split(' ').next());
+    let seed = seed.unwrap_or_else(|| panic!("no seed in {said}"));
+    let expected = offsets(&mut Rsp::connect(port));
+
+    let again = Minivmm::free_port();
+    let _again = boot(again, &["--kaslr-seed", seed]);
+
+    assert_eq!(offsets(&mut Rsp::connect(again)), expected);
+}
+
+#[test]
+fn gdb_alone_has_the_symbols_of_a_linux_that_has_moved_itself() {
+    let port = Minivmm::free_port();
+    let more = ["--gdb", &port.to_string(), "--gdb-nowait"];
+    let minivmm = Minivmm::boot_with(CMDLINE, &kernel(), &more);
+    let mut gdb = Gdb::start(Some(&vmlinux()));
+    minivmm.console.expect("/root # ");
+
+    gdb.connect(format!(":{port}"));
+
+    assert_eq!(gdb.value("kimage_voffset"), gdb.value("_text") - IMAGE);
+    let said = gdb.run("x/s linux_banner");
+    assert!(said.contains("\"Linux version "), "{said}");
+    gdb.run("kill");
+    gdb.assert_no_complaint();
+    assert_eq!(minivmm.finish().status, 0);
+}

@@ -1,0 +1,119 @@
+//! Where the kernel is: what is known of it from outside, and what its memory says.
+
+use std::cell::LazyCell;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::link::LinkMap;
+use crate::arch::linux::PANIC;
+use crate::kvm::memory::Memory;
+
+/// Bytes from `_text` to `_stext`, unless the symbols say otherwise: SEGMENT_ALIGN.
+const USUAL_CODE: u64 = 0x1_0000;
+
+/// Found out when it is first asked for, and not again.
+pub type Lazy<T> = LazyCell<T, Box<dyn FnOnce() -> T>>;
+
+/// What is known of the kernel from outside.
+pub struct Program {
+    /// Path of the file with its symbols.
+    pub vmlinux: Option<String>,
+    /// Where it lies in physical memory, BSS included. Empty if it is no Linux.
+    pub image: Range<u64>,
+    /// What its symbols tell.
+    pub symbols: Rc<Lazy<Option<Symbols>>>,
+    /// How far it will run from where it was linked to.
+    pub prediction: Prediction,
+}
+
+/// How far a kernel will run from where it was linked to.
+pub enum Prediction {
+    /// It stays where it was linked to.
+    Fixed,
+    /// To be found out, at the price of a second boot; `None` if that cannot be done.
+    Lazy(Lazy<Option<u64>>),
+}
+
+/// Addresses as linked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Symbols {
+    /// `_text`, the start of the Image.
+    pub text: u64,
+    /// `_stext`, from which on the kernel's own tables translate it.
+    pub code: Option<u64>,
+    /// `kimage_voffset`.
+    pub voffset: Option<u64>,
+    /// `start_kernel`.
+    pub start_kernel: Option<u64>,
+    /// The function by which the kernel panics.
+    pub panic: Option<u64>,
+}
+
+impl Symbols {
+    /// The symbols that are looked for. Of two names for one thing the first counts.
+    pub const NAMES: [&str; 6] =
+        ["_text", "_stext", "kimage_voffset", "start_kernel", PANIC[0], PANIC[1]];
+
+    /// What was found of [`Self::NAMES`] in a file that begins at `base`.
+    pub fn of(found: [Option<u64>; 6], base: u64) -> Self {
+        let [text, code, voffset, start_kernel, inner_panic, panic] = found;
+        let panic = inner_panic.or(panic);
+        Self { text: text.unwrap_or(base), code, voffset, start_kernel, panic }
+    }
+}
+
+impl Program {
+    /// How far it runs from where it was linked to, if that is known by now.
+    fn slide(&self, memory: &Memory) -> Option<u64> {
+        self.seen(memory).or_else(|| match &self.prediction {
+            Prediction::Fixed => Some(0),
+            Prediction::Lazy(prediction) => **prediction,
+        })
+    }
+
+    /// What the guest itself says: once it has relocated itself, `kimage_voffset` is the distance from its
+    /// physical to its virtual addresses (Linux, `__primary_switched`).
+    fn seen(&self, memory: &Memory) -> Option<u64> {
+        let Symbols { text, voffset, .. } = (**self.symbols)?;
+        let at = voffset?.checked_sub(text)?.checked_add(self.image.start)?;
+        let voffset = memory.read_u64(at).filter(|voffset| *voffset != 0)?;
+        let slide = voffset.wrapping_add(self.image.start).wrapping_sub(text);
+        self.is_plausible(text, slide).then_some(slide)
+    }
+
+    /// Whether a kernel can be that far from where it was linked to: by whole pages, and in the upper half.
+    fn is_plausible(&self, text: u64, slide: u64) -> bool {
+        let start = text.wrapping_add(slide);
+        let end = start.checked_add(self.image.end - self.image.start);
+        slide.is_multiple_of(0x1000) && start >> 52 == 0xfff && end.is_some()
+    }
+
+    /// The Image by its addresses, as far as they are known from outside and by what is in memory.
+    pub fn link_map(&self, memory: &Memory) -> LinkMap {
+        let image = LinkMap {
+            image: self.image.start,
+            size: self.image.end - self.image.start,
+            code: USUAL_CODE,
+            ..LinkMap::default()
+        };
+        let Some(Symbols { text, code, .. }) = **self.symbols else { return image };
+        let slide = self.slide(memory);
+        LinkMap {
+            text: slide.map(|slide| text.wrapping_add(slide)),
+            link: Some(text),
+            code: code.map_or(USUAL_CODE, |code| code.saturating_sub(text)),
+            ..image
+        }
+    }
+
+    /// Where the kernel panics, as far as that is known.
+    pub fn panic_address(&self, memory: &Memory) -> Option<u64> {
+        let panic = (**self.symbols)?.panic?;
+        Some(panic.wrapping_add(self.slide(memory)?))
+    }
+
+    /// How far it runs from where it was linked to, wherever that is.
+    pub fn fixed_slide(&self) -> Option<u64> {
+        matches!(self.prediction, Prediction::Fixed).then_some(0)
+    }
+}

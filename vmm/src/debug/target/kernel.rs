@@ -1,0 +1,73 @@
+//! Where the kernel is, found out when a client first needs to know.
+
+use gdbstub::{Relocation, TargetError, Tid};
+
+use super::Guest;
+use crate::debug::link::LinkMap;
+use crate::debug::memory::is_upper;
+
+impl Guest {
+    /// Where the kernel is, for a client that has its symbols.
+    pub(in crate::debug) fn where_it_is(&self) -> Relocation {
+        let link = self.search();
+        let slide = link.text.zip(link.link).map(|(text, link)| text.wrapping_sub(link));
+        Relocation { text: link.text, slide: slide.or_else(|| self.program.fixed_slide()) }
+    }
+
+    /// Finds out where the kernel is as far as its symbols and its memory tell.
+    pub(super) fn learn(&self) -> LinkMap {
+        let mut link = self.program.link_map(&self.engine.memory);
+        link.text = link.text.or(self.engine.link().text);
+        self.engine.set_link(link);
+        link
+    }
+
+    /// Reads a prefix of `data`, and says how much of it.
+    pub(super) fn read_virtual(
+        &self,
+        tid: Tid,
+        addr: u64,
+        data: &mut [u8],
+    ) -> Result<usize, TargetError> {
+        let read = self.view(tid)?.read(&self.engine.points().software, addr, data);
+        if read > 0 || !is_upper(addr) {
+            return Ok(read);
+        }
+        self.learn();
+        Ok(self.view(tid)?.read(&self.engine.points().software, addr, data))
+    }
+
+    /// As [`Self::learn`], if `addr` may be the kernel's and leads nowhere as far as it is known.
+    pub(super) fn learn_for(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
+        if is_upper(addr) && self.view(tid)?.translate(addr).is_err() {
+            self.learn();
+        }
+        Ok(())
+    }
+
+    /// The same, for a breakpoint, which is to be known by all of the Image's addresses.
+    pub(super) fn learn_for_breakpoint(&self, tid: Tid, addr: u64) -> Result<(), TargetError> {
+        self.learn_for(tid, addr)?;
+        if is_upper(addr) && self.engine.link().text.is_none() {
+            self.search();
+        }
+        Ok(())
+    }
+
+    /// Finds out where the kernel is by all means that there are.
+    fn search(&self) -> LinkMap {
+        let mut link = self.learn();
+        if link.text.is_none() && link.size > 0 {
+            link.text = self.text_by_tables(link);
+            self.engine.set_link(link);
+        }
+        link
+    }
+
+    /// Where the kernel's own tables have the Image, once they are in use.
+    fn text_by_tables(&self, link: LinkMap) -> Option<u64> {
+        let code = link.image.checked_add(link.code)?;
+        let find = |index| self.view(Tid::from_index(index)).ok()?.executable_address(code);
+        (0..self.control.len()).find_map(find)?.checked_sub(link.code)
+    }
+}
