@@ -1,9 +1,24 @@
 //! A machine of two vCPUs and two pages that does as it is told, and checks what the stub promises a target.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use gdbstub::description::{Contents, SystemKind, SystemRegister};
 use gdbstub::{
-    Action, Agent, MemoryRegion, Permissions, Register, RegisterValue, Registers, Relocation, Stoppoint,
-    Target, TargetError, Tid, Verdict, agent,
+    Action, AddressBits, Agent, Description, MemoryRegion, Permissions, Register, RegisterValue, Relocation,
+    Space, Stoppoint, Target, TargetError, Tid, Verdict, agent,
 };
+
+/// With as much as there can be.
+static DESCRIPTION: LazyLock<Arc<Description>> = LazyLock::new(|| {
+    let register = |n| SystemRegister { name: format!("S{n}_EL1"), kind: SystemKind::Number };
+    Arc::new(Description::new(Contents {
+        vector_length: Some(256),
+        has_pauth: true,
+        has_tpidr2: true,
+        system: (0..300).map(register).collect(),
+    }))
+});
 
 const BASE: u64 = 0x4000_0000;
 const THREADS: usize = 2;
@@ -11,7 +26,7 @@ const THREADS: usize = 2;
 pub const MOST_WORDS: usize = 1 << 20;
 
 pub struct Machine {
-    registers: Vec<Registers>,
+    registers: Vec<HashMap<Register, RegisterValue>>,
     memory: Vec<u8>,
     is_gone: bool,
     /// Then it must not be looked at.
@@ -20,7 +35,7 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Self {
-        let registers = vec![Registers::default(); THREADS];
+        let registers = vec![HashMap::new(); THREADS];
         Self { registers, memory: vec![0; 0x2000], is_gone: false, is_running: false }
     }
 
@@ -29,7 +44,7 @@ impl Machine {
         assert!(!self.is_running, "looked at while it runs");
     }
 
-    fn registers(&mut self, tid: Tid) -> &mut Registers {
+    fn registers(&mut self, tid: Tid) -> &mut HashMap<Register, RegisterValue> {
         self.check();
         &mut self.registers[tid.index()]
     }
@@ -55,12 +70,12 @@ const MOST_PRINTED: usize = 64 * 3 * 0x10000;
 
 impl agent::Machine for Vcpu<'_> {
     fn register(&mut self, number: u16) -> Option<u64> {
-        let reg = Register::from_number(number.into())?;
+        let reg = DESCRIPTION.register(number.into())?;
         Some(self.machine.read_register(self.tid, reg).ok()?.as_u64())
     }
 
     fn read(&mut self, addr: u64, data: &mut [u8]) -> bool {
-        self.machine.read_memory(self.tid, addr, data).is_ok_and(|read| read == data.len())
+        self.machine.read_memory(Space::Virtual(self.tid), addr, data).is_ok_and(|read| read == data.len())
     }
 
     fn print(&mut self, text: &str) {
@@ -91,8 +106,8 @@ impl Target for Machine {
         Relocation { text: Some(0), slide: Some(0) }
     }
 
-    fn address_bits(&self) -> u32 {
-        48
+    fn address_bits(&self) -> AddressBits {
+        AddressBits { lower: 48, upper: 52 }
     }
 
     fn can_step(&self) -> bool {
@@ -103,15 +118,23 @@ impl Target for Machine {
         4
     }
 
-    fn write_registers(&mut self, tid: Tid, regs: &Registers) -> Result<(), TargetError> {
-        *self.registers(tid) = regs.clone();
+    fn description(&self) -> Arc<Description> {
+        DESCRIPTION.clone()
+    }
+
+    fn write_registers(
+        &mut self,
+        tid: Tid,
+        values: &[(Register, RegisterValue)],
+    ) -> Result<(), TargetError> {
+        self.registers(tid).extend(values.iter().cloned());
         Ok(())
     }
 
     fn read_register(&mut self, tid: Tid, reg: Register) -> Result<RegisterValue, TargetError> {
         match reg {
             Register::Fpcr => Err(TargetError::Unavailable),
-            reg => Ok(self.registers(tid).get(reg)),
+            reg => Ok(self.registers(tid).get(&reg).cloned().unwrap_or_default()),
         }
     }
 
@@ -121,18 +144,18 @@ impl Target for Machine {
         reg: Register,
         value: RegisterValue,
     ) -> Result<(), TargetError> {
-        self.registers(tid).set(reg, value);
+        self.registers(tid).insert(reg, value);
         Ok(())
     }
 
-    fn read_memory(&mut self, _: Tid, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
+    fn read_memory(&mut self, _: Space, addr: u64, data: &mut [u8]) -> Result<usize, TargetError> {
         let offset = self.range(addr, data.len())?;
         let length = data.len().min(self.memory.len() - offset);
         data[..length].copy_from_slice(&self.memory[offset..offset + length]);
         Ok(length)
     }
 
-    fn write_memory(&mut self, _: Tid, addr: u64, data: &[u8]) -> Result<(), TargetError> {
+    fn write_memory(&mut self, _: Space, addr: u64, data: &[u8]) -> Result<(), TargetError> {
         let offset = self.range(addr, data.len())?;
         let memory = self.memory.get_mut(offset..offset + data.len());
         memory.ok_or(TargetError::Unmapped { addr })?.copy_from_slice(data);

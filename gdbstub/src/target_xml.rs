@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 
 use crate::aarch64::Register;
 use crate::description::{Description, Field, SystemKind};
-use crate::register_info::RegisterInfo;
 
 /// The features, in the order of their registers' numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,29 +77,30 @@ impl Feature {
 
 /// `target.xml`, the only annex.
 pub fn document(description: &Description, is_lldb: bool) -> String {
-    let infos: Vec<RegisterInfo> = description.infos(is_lldb).collect();
     let has_sve = description.vector_length().is_some();
-    let feature_of = |info: &RegisterInfo| Feature::of(info.reg(), has_sve);
-    // What comes last, for LLDB, is of a feature that was there before.
-    let features: String = infos
-        .chunk_by(|one, next| feature_of(one) == feature_of(next))
-        .filter_map(|infos| Some((feature_of(infos.first()?), infos)))
-        .enumerate()
-        .map(|(at, (feature, infos))| {
-            let is_first = at < 2 || feature != Feature::Sve;
-            let types = if is_first { feature.types(description) } else { String::new() };
-            let elements: String = infos.iter().map(RegisterInfo::element).collect();
-            format!("<feature name=\"{}\">\n{types}{elements}</feature>\n", feature.name())
-        })
-        .collect();
-    format!(
-        r#"<?xml version="1.0"?>
+    let mut text = r#"<?xml version="1.0"?>
 <!DOCTYPE target SYSTEM "gdb-target.dtd">
 <target version="1.0">
 <architecture>aarch64</architecture>
-{features}</target>
 "#
-    )
+    .to_owned();
+    let mut before: Vec<Feature> = Vec::new();
+    for info in description.infos(is_lldb) {
+        let feature = Feature::of(info.reg(), has_sve);
+        if before.last() != Some(&feature) {
+            if !before.is_empty() {
+                text += "</feature>\n";
+            }
+            let _ = writeln!(text, "<feature name=\"{}\">", feature.name());
+            // What comes last, for LLDB, is of a feature that was there before.
+            if !before.contains(&feature) {
+                text += &feature.types(description);
+            }
+            before.push(feature);
+        }
+        text += &info.element();
+    }
+    text + "</feature>\n</target>\n"
 }
 
 /// SPSR_EL1 (Arm ARM, C5.2, from AArch64 state). Bits without a name are not shown.
@@ -155,8 +155,10 @@ fn flags(id: &str, bytes: usize, fields: &[Field]) -> String {
 /// A vector register of so many bytes as every kind of lane. `prefix` begins the names of the types
 /// that it takes.
 fn vector(id: &str, prefix: &str, bytes: usize) -> String {
-    /// Lanes by name and bytes, each with its types and what they are called.
-    const LANES: [(&str, usize, &[(&str, &str)]); 5] = [
+    /// What a lane is called that is of a type.
+    type Kinds = &'static [(&'static str, &'static str)];
+    /// Lanes by name and bytes.
+    const LANES: [(&str, usize, Kinds); 5] = [
         ("d", 8, &[("f", "ieee_double"), ("u", "uint64"), ("s", "int64")]),
         ("s", 4, &[("f", "ieee_single"), ("u", "uint32"), ("s", "int32")]),
         ("h", 2, &[("bf", "bfloat16"), ("f", "ieee_half"), ("u", "uint16"), ("s", "int16")]),

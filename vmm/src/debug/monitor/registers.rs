@@ -23,30 +23,34 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
 fn describe(set: &RegisterSet, vcpu: &Vcpu, is_all: bool) -> String {
     let value = |register| set.read(vcpu, register).ok();
     let digits = |register| value(register).map_or("unreadable".to_owned(), |value| hex(&value));
-    let mut text = String::new();
-    for n in 0..31 {
-        let end = if n % 4 == 3 { '\n' } else { ' ' };
-        text += &format!("{:<4} {}{end}", format!("x{n}"), digits(Register::X(n)));
-    }
-    text += &format!("sp   {}\npc   {}", digits(Register::Sp), digits(Register::Pc));
-    let cpsr = value(Register::Cpsr).map_or(0, |value| value.as_u64());
-    text += &format!(" cpsr {cpsr:08x} {}\n", sysreg::words("SPSR_EL1", cpsr));
-    let (fpsr, fpcr) = (value(Register::Fpsr), value(Register::Fpcr));
-    let low = |value: Option<RegisterValue>| value.map_or(0, |value| value.as_u32());
-    text += &format!("fpsr {:08x} fpcr {:08x}\n", low(fpsr), low(fpcr));
+    let general = (0..31).map(|n| (format!("x{n}"), Register::X(n)));
+    let general: Vec<_> = general.chain([("sp".to_owned(), Register::Sp)]).collect();
+    let mut lines: Vec<String> = general
+        .chunks(4)
+        .map(|row| {
+            let column =
+                |(name, register): &(String, Register)| format!("{name:<3} {}", digits(*register));
+            row.iter().map(column).collect::<Vec<_>>().join("  ")
+        })
+        .collect();
+    let low = |register| value(register).map_or(0, |value| value.as_u32());
+    let cpsr = low(Register::Cpsr);
+    let words = sysreg::words("SPSR_EL1", cpsr.into());
+    lines.push(format!("pc  {}  cpsr {cpsr:08x} {words}", digits(Register::Pc)));
+    lines.push(format!("fpsr {:08x}  fpcr {:08x}", low(Register::Fpsr), low(Register::Fpcr)));
 
     for (n, system) in (0..).zip(set.system()) {
         if !is_all && system.class != Class::Control {
             continue;
         }
         let name = &system.name;
-        let line = match value(Register::System(n)) {
+        let text = match value(Register::System(n)) {
             Some(value) => format!("{} {}", hex(&value), sysreg::words(name, value.as_u64())),
             None => "unreadable".to_owned(),
         };
-        text += &format!("{name:<16} {}\n", line.trim_end());
+        lines.push(format!("{name:<16} {}", text.trim_end()));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn hex(value: &RegisterValue) -> String {
