@@ -15,6 +15,7 @@ mod exits;
 mod gic;
 #[cfg(target_arch = "aarch64")]
 mod life;
+mod output;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;
 #[cfg(target_arch = "aarch64")]
