@@ -158,6 +158,20 @@ fn a_system_call_is_caught_at_the_vector(gdb: &mut Gdb, shell: &mut Shell) {
     shell_quietly(gdb, shell, "true");
 }
 
+fn the_panic_is_caught_with_its_message(gdb: &mut Gdb, shell: &mut Shell) {
+    let said = monitor_at(gdb, "catch panic on", "&panic");
+    assert_eq!(said, "");
+    gdb.begin("continue");
+    shell.begin("echo c >/proc/sysrq-trigger");
+    let said = gdb.end();
+    assert!(said.contains(": \"sysrq triggered crash\"\n"), "{said}");
+    assert!(said.contains("received signal SIGTRAP"), "{said}");
+    let said = gdb.run("bt 4");
+    assert!(said.contains(" sysrq_handle_crash "), "{said}");
+    gdb.begin("continue");
+    shell.minivmm.console.expect("Kernel panic - not syncing: sysrq triggered crash");
+}
+
 #[test]
 fn the_machine_and_the_kernel_are_looked_into_and_caught() {
     let port = Minivmm::free_port().to_string();
@@ -176,7 +190,10 @@ fn the_machine_and_the_kernel_are_looked_into_and_caught() {
     exits_of_the_console_are_counted(&mut gdb, &mut shell);
     a_warning_is_caught_before_the_kernel_sees_it(&mut gdb, &mut shell);
     a_system_call_is_caught_at_the_vector(&mut gdb, &mut shell);
+    the_panic_is_caught_with_its_message(&mut gdb, &mut shell);
 
+    gdb.interrupt();
+    gdb.end();
     gdb.assert_no_complaint();
     gdb.run("monitor quit");
     assert_eq!(shell.minivmm.finish().status, 0);
