@@ -156,6 +156,23 @@ impl Rsp {
         }
     }
 
+    /// Runs a monitor command; what it printed, or else why it was refused.
+    pub fn monitor(&mut self, command: &str) -> Result<String, String> {
+        self.send(&format!("qRcmd,{}", to_hex(command.as_bytes())));
+        let (text, end) = self.output();
+        match end.strip_prefix("E.") {
+            Some(why) => Err(why.to_owned()),
+            None if end == "OK" => Ok(text),
+            None => panic!("{command}: {end}"),
+        }
+    }
+
+    /// What a monitor command printed, which is not refused.
+    #[track_caller]
+    pub fn told(&mut self, command: &str) -> String {
+        self.monitor(command).unwrap_or_else(|why| panic!("{command}: {why}"))
+    }
+
     /// Waits until so many bytes have come that nobody has looked at.
     pub fn wait_for_bytes(&mut self, count: usize) {
         while self.received.len() < count {

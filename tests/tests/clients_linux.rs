@@ -356,6 +356,8 @@ fn lldb_writes_registers_and_memory(lldb: &mut Lldb) {
 fn lldb_asks_the_machine(lldb: &mut Lldb) {
     let said = lldb.run("process plugin packet monitor help");
     assert!(said.contains("info version "), "{said}");
+    let said = lldb.run("process plugin packet monitor vcpus");
+    assert!(said.contains("* vCPU 0  MPIDR 0x80000000  thread "), "{said}");
     let said = lldb.run("memory region $pc");
     assert!(said.contains(") r-x"), "{said}");
     let said = lldb.run("memory region &panic_timeout");

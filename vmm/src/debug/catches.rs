@@ -9,9 +9,21 @@ use crate::arch::classes;
 pub struct Catches {
     brk: Immediates,
     /// The kernel's panic.
-    pub panic: bool,
+    pub panic: Panic,
     /// A bit for each exception class.
     classes: u64,
+}
+
+/// Where the kernel's panic is caught.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Panic {
+    /// It is not.
+    #[default]
+    Off,
+    /// Where the kernel's symbols have it.
+    BySymbols,
+    /// At this address.
+    At(u64),
 }
 
 /// BRKs, by their immediates.
@@ -104,7 +116,11 @@ impl Catches {
                 Some(format!("brk {}", some.join(" ")))
             }
         };
-        let panic = self.panic.then(|| "panic".to_owned());
+        let panic = match self.panic {
+            Panic::Off => None,
+            Panic::BySymbols => Some("panic".to_owned()),
+            Panic::At(address) => Some(format!("panic at {address:#x}")),
+        };
         let caught = (0..64).filter(|class| self.is_class_caught(*class));
         let exceptions =
             caught.map(|class| format!("exception {class:#x} {}", classes::name(class)));
@@ -149,5 +165,10 @@ mod tests {
         assert_eq!(catches.list(), ["exception 0x15 svc", "exception 0x25 data-abort-el1"]);
         catches.release_classes();
         assert!(catches.list().is_empty());
+
+        catches.panic = Panic::At(0xffff_8000_8001_0000);
+        assert_eq!(catches.list(), ["panic at 0xffff800080010000"]);
+        catches.panic = Panic::BySymbols;
+        assert_eq!(catches.list(), ["panic"]);
     }
 }

@@ -17,6 +17,7 @@ mod gic;
 mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod life;
+mod output;
 #[cfg(target_arch = "aarch64")]
 mod pagetable;
 #[cfg(target_arch = "aarch64")]

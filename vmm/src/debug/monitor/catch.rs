@@ -5,6 +5,7 @@ use gdbstub::TargetError;
 use super::arguments;
 use super::run::Call;
 use crate::arch::classes;
+use crate::debug::catches::Panic;
 
 pub fn run(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
     match call.words {
@@ -62,22 +63,31 @@ fn brk(call: &mut Call<'_, '_>, words: &[&str]) -> Result<(), TargetError> {
 }
 
 fn panic(call: &mut Call<'_, '_>, words: &[&str]) -> Result<(), TargetError> {
-    let is_on = match arguments::one("catch panic", words, "on or off")? {
-        "on" => true,
-        "off" => false,
-        _ => return Err(switch("catch panic", words)),
-    };
-    if is_on {
-        check_stepping(call, "catch panic")?;
-        if call.guest.panic_address().is_none() {
-            return Err(TargetError::Invalid(
-                "catch panic: found no symbol of that name, expected the kernel's symbols: --vmlinux FILE"
-                    .to_owned(),
-            ));
+    let panic = match words {
+        ["off"] => Panic::Off,
+        ["on"] => Panic::BySymbols,
+        ["on", rest @ ..] => {
+            let word = arguments::one("catch panic", rest, "an address")?;
+            Panic::At(arguments::number("catch panic: address", word)?)
         }
+        ["off", more, ..] => {
+            return Err(arguments::unexpected("catch panic", more, "nothing behind off"));
+        }
+        words => return Err(switch("catch panic", words)),
+    };
+    if panic != Panic::Off {
+        check_stepping(call, "catch panic")?;
     }
-    call.guest.engine.points().catches.panic = is_on;
-    call.guest.place_catches().inspect_err(|_| call.guest.engine.points().catches.panic = false)
+    if panic == Panic::BySymbols && call.guest.panic_address().is_none() {
+        return Err(TargetError::Invalid(
+            "catch panic: found no symbol of it, expected --vmlinux FILE, or its address behind on"
+                .to_owned(),
+        ));
+    }
+    call.guest.engine.points().catches.panic = panic;
+    call.guest
+        .place_catches()
+        .inspect_err(|_| call.guest.engine.points().catches.panic = Panic::Off)
 }
 
 fn exception(call: &mut Call<'_, '_>, words: &[&str]) -> Result<(), TargetError> {

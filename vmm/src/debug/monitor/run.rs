@@ -2,6 +2,7 @@
 
 use gdbstub::{TargetError, Tid};
 
+use super::output::Output;
 use super::table::Name;
 use super::{
     Print, arguments, catch, dts, exits, gic, help, kernel, life, pagetable, parse, registers,
@@ -17,33 +18,19 @@ pub struct Call<'a, 'p> {
     pub tid: Tid,
     /// The words behind the command's name.
     pub words: &'a [&'a str],
-    out: &'a mut Print<'p>,
-    /// Bytes that may still be printed.
-    room: usize,
+    /// Where it prints.
+    out: Output<'a, 'p>,
 }
 
-/// Bytes that a command prints at most. They wait in memory for the debugger to take them, as two digits each.
-const MOST: usize = 4 << 20;
-
 impl Call<'_, '_> {
-    /// Prints a piece of the output, as long as there is room for it.
+    /// Prints a piece of the output.
     pub fn print(&mut self, text: &str) {
-        match self.room.checked_sub(text.len()) {
-            Some(room) => {
-                self.room = room;
-                (self.out)(text);
-            }
-            None if self.is_full() => {}
-            None => {
-                self.room = 0;
-                (self.out)("...\ncut off here: a command prints at most 4 MiB\n");
-            }
-        }
+        self.out.print(text);
     }
 
     /// Whether nothing more can be printed: it need not be found out.
     pub fn is_full(&self) -> bool {
-        self.room == 0
+        self.out.is_full()
     }
 }
 
@@ -55,12 +42,12 @@ pub fn run(
     print: &mut Print<'_>,
 ) -> Result<(), TargetError> {
     let (name, words) = parse(text)?;
-    let call = &mut Call { guest, tid, words: &words, out: print, room: MOST };
+    let call = &mut Call { guest, tid, words: &words, out: Output::new(print) };
     match name {
-        Name::Help => help(call.words, call.out),
+        Name::Help => help(call.words, &mut |text| call.out.print(text)),
         Name::Version => {
             arguments::none("info version", call.words)?;
-            version(call.out);
+            version(&mut |text| call.print(text));
             Ok(())
         }
         Name::Translate => translate::run(call),

@@ -144,12 +144,12 @@ it. Values that look like strings are written as such, else as cells of 32 bits,
     Command {
         id: Name::Catch,
         name: "catch",
-        syntax: "catch [brk on|off [IMM] | panic on|off | exception CLASS|off]",
+        syntax: "catch [brk on|off [IMM] | panic on|off [VA] | exception CLASS|off]",
         summary: "stops at the guest's own BRKs, panics and exceptions",
         details: "\
 Stops with SIGTRAP, and says why, before the guest sees
 - `brk`: its own BRKs, all or those with an immediate: BUG, WARN, KASAN, UBSAN, kprobes. Resumed, the guest gets its BRK as always.
-- `panic`: the kernel's panic, at its first instruction. It takes the kernel's symbols, and a hardware breakpoint.
+- `panic`: the kernel's panic, at its first instruction: VA, or where its symbols have it. It takes a hardware breakpoint.
 - `exception`: exceptions to EL1 of a class, by number or name (a wrong name gets the list): at the first instruction of their vector.
 Alone it lists what is caught. Catches stay when the guest is run again or reset, and go when the debugger detaches.",
     },

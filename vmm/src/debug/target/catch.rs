@@ -9,6 +9,7 @@ use crate::arch::insn::is_branch;
 use crate::arch::linux;
 use crate::arch::pstate::Level;
 use crate::debug::breakpoints::AddressSpace;
+use crate::debug::catches::Panic;
 use crate::kvm::control::{Caught, Trap};
 use crate::kvm::regs;
 
@@ -25,7 +26,11 @@ impl Guest {
             let points = self.engine.points();
             (points.catches.panic, points.catches.has_classes(), points.has_vectors())
         };
-        let panic = if panic { self.panic_address() } else { None };
+        let panic = match panic {
+            Panic::Off => None,
+            Panic::BySymbols => self.panic_address(),
+            Panic::At(address) => Some(address),
+        };
         self.engine.points().set_panic(panic)?;
         if !has_classes && !has_vectors {
             return Ok(());
