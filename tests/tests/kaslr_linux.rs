@@ -1,5 +1,8 @@
 //! Debian's kernel where it moves itself: its symbols are right before it has, and after.
 
+use std::fs::File;
+use std::io::Read;
+
 use tests::gdb::Version;
 use tests::{Gdb, Lldb, Minivmm, Rsp, kernel, lacks, lldb, skip, vmlinux};
 
@@ -19,9 +22,14 @@ fn boot(port: u16, more: &[&str]) -> Minivmm {
     minivmm
 }
 
-/// Where `_text` was linked to, from the file itself.
+/// Where `_text` was linked to: the address of the first thing to load (System V ABI, program header).
 fn linked_text() -> u64 {
-    Gdb::start(Some(&vmlinux())).value("_text")
+    let mut head = [0; 64 + 56];
+    File::open(vmlinux()).and_then(|mut file| file.read_exact(&mut head)).expect("a vmlinux");
+    let field = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("8 bytes"));
+    assert_eq!(field(32), 64, "e_phoff");
+    assert_eq!(field(64) as u32, 1, "PT_LOAD");
+    field(64 + 16)
 }
 
 fn gdb_session(mut gdb: Gdb, port: u16) {
@@ -30,6 +38,7 @@ fn gdb_session(mut gdb: Gdb, port: u16) {
     assert_ne!(text, linked_text());
     let said = gdb.run("x/s linux_banner");
     assert!(said.contains("\"Linux version "), "{said}");
+    gdb_is_told_where_the_kernel_will_be(&mut gdb, text);
     gdb.run("break *primary_entry");
     gdb.run("break *start_kernel");
     let said = gdb.run("continue");
@@ -48,6 +57,17 @@ fn gdb_session(mut gdb: Gdb, port: u16) {
     assert_eq!(gdb.value("_text"), text);
     assert!(gdb.place().starts_with("start_kernel"));
     gdb.run("kill");
+}
+
+fn gdb_is_told_where_the_kernel_will_be(gdb: &mut Gdb, text: u64) {
+    let said = gdb.run("monitor kernel");
+    let lines: Vec<&str> = said.lines().collect();
+    let [image, symbols, link, there, slide] = lines[..] else { panic!("{said}") };
+    assert!(image.starts_with("image 0x40000000..0x"), "{said}");
+    assert_eq!(symbols, format!("symbols {}", vmlinux().display()));
+    assert_eq!(link, format!("link {:#x}", linked_text()));
+    assert_eq!(there, format!("text {text:#x}"));
+    assert_eq!(slide, format!("slide {:#x}", text - linked_text()));
 }
 
 /// By way of `primary_entry`, of which GDB has said something.

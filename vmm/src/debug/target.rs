@@ -2,6 +2,7 @@
 
 mod catch;
 mod kernel;
+mod report;
 mod restart;
 mod stoppoints;
 
@@ -17,7 +18,6 @@ use super::kernel::Program;
 use super::memory::{self, View};
 use super::monitor;
 use crate::arch::region::{Access, Region};
-use crate::arch::watchpoint;
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::gic::Gic;
@@ -143,48 +143,6 @@ impl Guest {
         Event::Stopped(self.stop(index, trap))
     }
 
-    fn stop(&self, index: usize, trap: Trap) -> Stop {
-        let tid = Tid::from_index(index);
-        if let Trap::Watchpoint(point, _) = trap {
-            // Without this it would only be reported again.
-            let _ = self.with_vcpu(tid, |vcpu| self.engine.report(vcpu, point));
-        }
-        let _ = self.with_vcpu(tid, |vcpu| self.engine.hear(vcpu));
-        let reason = match trap {
-            Trap::Breakpoint => self.software_reason(index),
-            Trap::HardwareBreakpoint => self.hardware_reason(index),
-            Trap::Watchpoint(point, addr) | Trap::Watched(point, addr) => {
-                StopReason::Watch { kind: kind_of(point.access), addr }
-            }
-            // Not a breakpoint: GDB goes on from those where it has none.
-            Trap::Caught(_) => StopReason::Signal(stop::SIGTRAP),
-            Trap::Step => StopReason::Step,
-        };
-        self.tell_caught(tid, trap);
-        Stop { tid, reason }
-    }
-
-    /// GDB does not stop at a breakpoint that it has not set: one that was set at another address of the
-    /// same code it is told of by the signal alone.
-    fn software_reason(&self, index: usize) -> StopReason {
-        let pc = self.control.vcpu(index).and_then(|vcpu| vcpu.pc().ok());
-        if pc.is_some_and(|pc| self.engine.points().is_known(pc)) {
-            StopReason::SwBreak
-        } else {
-            StopReason::Signal(stop::SIGTRAP)
-        }
-    }
-
-    /// A software breakpoint that sits in a debug register is reported as what it was set as.
-    fn hardware_reason(&self, index: usize) -> StopReason {
-        let pc = self.control.vcpu(index).and_then(|vcpu| vcpu.pc().ok());
-        if pc.is_some_and(|pc| self.engine.points().is_stand_in(pc)) {
-            StopReason::SwBreak
-        } else {
-            StopReason::HwBreak
-        }
-    }
-
     pub(super) fn with_vcpu<T>(
         &self,
         tid: Tid,
@@ -220,14 +178,6 @@ impl Guest {
             })?;
         }
         Ok(view)
-    }
-}
-
-fn kind_of(access: watchpoint::Access) -> Kind {
-    match access {
-        watchpoint::Access::Read => Kind::Read,
-        watchpoint::Access::Write => Kind::Write,
-        watchpoint::Access::Any => Kind::Access,
     }
 }
 
