@@ -67,7 +67,10 @@ impl Program {
     fn slide(&self, memory: &Memory) -> Option<u64> {
         self.seen(memory).or_else(|| match &self.prediction {
             Prediction::Fixed => Some(0),
-            Prediction::Lazy(prediction) => **prediction,
+            Prediction::Lazy(prediction) => {
+                let text = (**self.symbols)?.text;
+                (**prediction).filter(|slide| self.is_plausible(text, *slide))
+            }
         })
     }
 

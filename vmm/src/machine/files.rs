@@ -93,12 +93,14 @@ fn kernel(path: &Path) -> Result<(Source, Kernel, Option<Vmlinux>), Outcome> {
         Ok(kind) => return Ok((kernel, kind, None)),
         Err(foreign) => foreign,
     };
-    let Ok(elf) = Vmlinux::parse(kernel) else { return Err(foreign) };
-    let image = elf.into_image().map_err(|error| bad(&error))?;
-    match identify(&image)? {
-        // A bare-metal program, which may have been linked to anywhere.
-        Kernel::Flat => Err(foreign),
-        kind @ Kernel::Image(_) => Ok((image, kind, Some(vmlinux("--kernel", path)?))),
+    let image = Vmlinux::parse(kernel).ok().and_then(|elf| elf.into_image().ok());
+    let kind = image.as_ref().and_then(|image| identify(image).ok());
+    match (image, kind) {
+        (Some(image), Some(kind @ Kernel::Image(_))) => {
+            Ok((image, kind, Some(vmlinux("--kernel", path)?)))
+        }
+        // Another kind of file, or a bare-metal program, which may have been linked to anywhere.
+        _ => Err(foreign),
     }
 }
 
