@@ -7,6 +7,7 @@ use tests::{Gdb, Lldb, Minivmm, Rsp, bare_guest, bare_symbol, lacks, lldb, skip}
 /// The guest behind its `filled`, where its registers have what is to be found in them.
 fn filled(port: u16) -> (Minivmm, Rsp) {
     let minivmm = Minivmm::start_bare("vectors", &["--gdb", &port.to_string()]);
+    minivmm.stderr.expect("gdb: ");
     let mut rsp = Rsp::connect(port);
     rsp.order(&format!("Z1,{:x},4", bare_symbol("vectors", "filled")));
     rsp.resume("vCont;c");
@@ -128,6 +129,7 @@ fn physical_memory_is_read_and_written_by_its_address_with_breakpoints_hidden() 
     let port = Minivmm::free_port();
     let more = ["--cpus", "2", "--memory", "64M", "--gdb", &port.to_string()];
     let minivmm = Minivmm::start_bare("spaces", &more);
+    minivmm.stderr.expect("gdb: ");
     let mut rsp = Rsp::connect(port);
     let both_entered = bare_symbol("spaces", "both_entered");
     rsp.order(&format!("Z1,{both_entered:x},4"));
