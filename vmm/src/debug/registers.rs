@@ -230,15 +230,25 @@ fn write_system(vcpu: &Vcpu, system: &System, value: u64) -> Result<(), TargetEr
         Err(error) => return Err(host(error)),
     }
     let kept = vcpu.get(*id).map_err(host)?;
-    // These go on by themselves.
-    let is_count = [regs::CNTVCT_EL0, regs::CNTPCT_EL0].contains(id);
-    if kept == value || is_count && kept > value {
+    if is_kept(*id, value, kept) {
         return Ok(());
     }
     vcpu.set(*id, before).map_err(host)?;
     Err(TargetError::Invalid(format!(
         "{name}: of {value:#x} the vCPU keeps {kept:#x}, so it stays {before:#x}"
     )))
+}
+
+/// Whether a register that was written with `value`, and now has `kept`, took it.
+fn is_kept(id: u64, value: u64, kept: u64) -> bool {
+    /// CNTx_CTL.ISTATUS: whether the timer's condition is met; it cannot be written.
+    const ISTATUS: u64 = 1 << 2;
+    match id {
+        regs::CNTV_CTL_EL0 | regs::CNTP_CTL_EL0 => (kept ^ value) & !ISTATUS == 0,
+        // They go on by themselves.
+        regs::CNTVCT_EL0 | regs::CNTPCT_EL0 => kept >= value,
+        _ => kept == value,
+    }
 }
 
 /// Moves PC. Where it moves to was not branched to, so no BTI there may fault: BTYPE is cleared.

@@ -151,7 +151,7 @@ impl Vm {
     /// Ids of the registers that the vCPUs have (KVM_GET_REG_LIST).
     pub fn register_ids(&self) -> Result<Vec<u64>, Error> {
         // kvm-ioctls has room for 500, of which some hosts have 360 already.
-        const MOST: usize = 4096;
+        const MOST: usize = 2000;
         /// `struct kvm_reg_list`.
         #[repr(C)]
         struct List {
