@@ -52,6 +52,7 @@ pub fn control(cntkctl: u64) -> String {
         (3, "EVNTDIR"),
         (8, "EL0VTEN"),
         (9, "EL0PTEN"),
+        (17, "EVNTIS"),
     ];
     let set = names.iter().filter(|(bit, _)| cntkctl >> bit & 1 != 0).map(|(_, name)| *name);
     let set: Vec<_> = set.collect();
@@ -96,6 +97,7 @@ mod tests {
     #[test]
     fn what_el0_may_do_is_named() {
         assert_eq!(control(0xd6), "0xd6 (EL0VCTEN EVNTEN), EVNTI 13");
+        assert_eq!(control(0x20086), "0x20086 (EL0VCTEN EVNTEN EVNTIS), EVNTI 8");
         assert_eq!(control(0), "0x0 (), EVNTI 0");
     }
 }
