@@ -25,13 +25,13 @@ impl fmt::Display for Timer {
         let is_enabled = self.ctl & ENABLE != 0;
         let mask = if self.ctl & IMASK != 0 { ", masked" } else { "" };
         write!(f, "CTL {:#x} ", self.ctl)?;
-        if !is_enabled {
-            write!(f, "off{mask}")?;
-        } else {
+        if is_enabled {
             // Both are unsigned.
             let us = microseconds(self.cval.abs_diff(self.count), self.frequency);
             let way = if self.cval > self.count { "fires in" } else { "has fired for" };
             write!(f, "on{mask}, {way} {us} us")?;
+        } else {
+            write!(f, "off{mask}")?;
         }
         write!(f, "; CVAL {:#x}, count {:#x}", self.cval, self.count)
     }
