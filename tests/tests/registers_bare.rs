@@ -132,7 +132,7 @@ fn physical_memory_is_read_and_written_by_its_address_with_breakpoints_hidden() 
     rsp.order(&format!("Z1,{both_entered:x},4"));
     rsp.resume("vCont;c");
     let code = rsp.read(both_entered, 4);
-    rsp.order(&format!("Z0,{:x},4", both_entered));
+    rsp.order(&format!("Z0,{both_entered:x},4"));
     assert_eq!(rsp.read_u64(SHARED), 0x2222_2222_2222_2222);
 
     rsp.order("Qqemu.PhyMemMode:1");
