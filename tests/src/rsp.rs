@@ -156,7 +156,10 @@ impl Rsp {
         }
     }
 
-    /// Runs a monitor command; what it printed, or else why it was refused.
+    /// Runs a monitor command; returns what it printed.
+    ///
+    /// # Errors
+    /// Why it was refused.
     pub fn monitor(&mut self, command: &str) -> Result<String, String> {
         self.send(&format!("qRcmd,{}", to_hex(command.as_bytes())));
         let (text, end) = self.output();

@@ -88,7 +88,7 @@ fn each_vcpu_is_shown_with_where_it_stands() {
     rsp.order(&format!("Z0,{second:x},4"));
     rsp.resume("vCont;c");
     let after = rsp.told("vcpus");
-    assert!(after.contains(&format!("* vCPU 1  MPIDR 0x80000001")), "{after}");
+    assert!(after.contains("* vCPU 1  MPIDR 0x80000001"), "{after}");
     assert!(after.contains(&format!("on  pc {second:#x}  EL1h  MMU off")), "{after}");
 }
 

@@ -101,15 +101,15 @@ impl Attributes {
     /// Every field, in lines of up to 100 characters or so.
     pub fn describe(&self, mair: u64) -> String {
         let bit = |bit| u8::from(self.has(bit));
-        let memory = self.memory(mair);
-        let mut text = format!(
-            "memory    AttrIndx {}: MAIR_EL1 {:#04x}, {memory}; SH {}, {}\n",
+        let kind = self.memory(mair);
+        let memory = format!(
+            "memory    AttrIndx {}: MAIR_EL1 {:#04x}, {kind}; SH {}, {}\n",
             self.index(),
-            memory.0,
+            kind.0,
             self.shareability,
             shareability(self.shareability),
         );
-        text += &format!(
+        let access = format!(
             "access    EL1 {}, EL0 {}: AP {:#04b}, PXN {}, UXN {}, DBM {}{}\n",
             self.el1(),
             self.el0(),
@@ -122,14 +122,14 @@ impl Attributes {
                 tables => format!("; {}", tables_text(tables)),
             },
         );
-        text += &format!(
+        let flags = format!(
             "flags     AF {}, nG {}, contiguous {}, GP {}\n",
             bit(ACCESS_FLAG),
             bit(NOT_GLOBAL),
             bit(CONTIGUOUS),
             bit(GUARDED),
         );
-        text
+        [memory, access, flags].concat()
     }
 
     /// What is alike where a debugger need not tell two places apart: rights, memory type and shareability.

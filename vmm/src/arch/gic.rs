@@ -31,6 +31,7 @@ pub struct Bank {
 
 /// One interrupt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the architecture has a bit for each")]
 pub struct Interrupt {
     /// Its number.
     pub intid: u32,

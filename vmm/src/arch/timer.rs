@@ -25,13 +25,13 @@ impl fmt::Display for Timer {
         let is_enabled = self.ctl & ENABLE != 0;
         let mask = if self.ctl & IMASK != 0 { ", masked" } else { "" };
         write!(f, "CTL {:#x} ", self.ctl)?;
-        if !is_enabled {
-            write!(f, "off{mask}")?;
-        } else {
+        if is_enabled {
             // Both are unsigned.
             let us = microseconds(self.cval.abs_diff(self.count), self.frequency);
             let way = if self.cval > self.count { "fires in" } else { "has fired for" };
             write!(f, "on{mask}, {way} {us} us")?;
+        } else {
+            write!(f, "off{mask}")?;
         }
         write!(f, "; CVAL {:#x}, count {:#x}", self.cval, self.count)
     }
@@ -52,6 +52,7 @@ pub fn control(cntkctl: u64) -> String {
         (3, "EVNTDIR"),
         (8, "EL0VTEN"),
         (9, "EL0PTEN"),
+        (17, "EVNTIS"),
     ];
     let set = names.iter().filter(|(bit, _)| cntkctl >> bit & 1 != 0).map(|(_, name)| *name);
     let set: Vec<_> = set.collect();
@@ -96,6 +97,7 @@ mod tests {
     #[test]
     fn what_el0_may_do_is_named() {
         assert_eq!(control(0xd6), "0xd6 (EL0VCTEN EVNTEN), EVNTI 13");
+        assert_eq!(control(0x20086), "0x20086 (EL0VCTEN EVNTEN EVNTIS), EVNTI 8");
         assert_eq!(control(0), "0x0 (), EVNTI 0");
     }
 }

@@ -167,7 +167,7 @@ impl Points {
 
     /// Puts our own breakpoint at the kernel's panic, or takes it away.
     pub fn set_panic(&mut self, at: Option<u64>) -> Result<(), TargetError> {
-        let old = std::mem::replace(&mut self.panic, None);
+        let old = self.panic.take();
         let is_known = at.is_some_and(|at| self.hardware.contains(&at) || self.is_stand_in(at));
         if at.is_some() && !is_known && self.free_breakpoints() == 0 {
             self.panic = old;

@@ -16,7 +16,7 @@ pub fn frequency() -> u64 {
     let frequency: u64;
     // SAFETY: as above.
     unsafe {
-        asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags))
+        asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags));
     };
     frequency
 }

@@ -134,7 +134,7 @@ pub const CNTV_CTL_EL0: u64 = sysreg(3, 3, 14, 3, 1);
 pub const CNTV_CVAL_EL0: u64 = sysreg(3, 3, 14, 0, 2);
 /// The virtual counter; KVM_REG_ARM_TIMER_CNT has the encoding of CNTV_CVAL_EL0 (api.rst 4.68).
 pub const CNTVCT_EL0: u64 = sysreg(3, 3, 14, 3, 2);
-/// The physical timer's control. KVM has it and the next two from 6.4 on.
+/// The physical timer's control. Not every KVM tells of it and the next two.
 pub const CNTP_CTL_EL0: u64 = sysreg(3, 3, 14, 2, 1);
 /// The physical timer's compare value.
 pub const CNTP_CVAL_EL0: u64 = sysreg(3, 3, 14, 2, 2);

@@ -128,7 +128,7 @@ fn written(value: &[u8]) -> String {
         value.strip_suffix(b"\0").map(|text| text.split(|byte| *byte == 0).collect());
     let is_text =
         |text: &&[u8]| !text.is_empty() && text.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    if let Some(strings) = strings.filter(|strings| strings.iter().all(|text| is_text(&text))) {
+    if let Some(strings) = strings.filter(|strings| strings.iter().all(is_text)) {
         let quoted = |text: &&[u8]| format!("\"{}\"", text.escape_ascii());
         return format!(" = {}", strings.iter().map(quoted).collect::<Vec<_>>().join(", "));
     }
@@ -173,15 +173,15 @@ mod tests {
         bytes
     }
 
-    fn chars(text: &[u8; 4]) -> u32 {
-        u32::from_be_bytes(*text)
+    fn chars(text: [u8; 4]) -> u32 {
+        u32::from_be_bytes(text)
     }
 
     #[test]
     fn nodes_and_properties_become_source() {
-        let cpus = [BEGIN_NODE, chars(b"cpus"), 0];
+        let cpus = [BEGIN_NODE, chars(*b"cpus"), 0];
         let structure = [
-            &[BEGIN_NODE, 0, PROP, 0, 0, PROP, 8, 2, chars(b"a\0bc"), chars(b"d\\\"\0"), NOP][..],
+            &[BEGIN_NODE, 0, PROP, 0, 0, PROP, 8, 2, chars(*b"a\0bc"), chars(*b"d\\\"\0"), NOP][..],
             &cpus,
             &[PROP, 8, 5, 0x11, 0x0900_0000, PROP, 5, 5, 0x0102_0304, 0xff00_0000, END_NODE],
             &[END_NODE, END],
@@ -213,7 +213,7 @@ mod tests {
             (&[BEGIN_NODE, 0, PROP, u32::MAX, 0], "the blob ends before 0x5c"),
             (&[BEGIN_NODE, 0, PROP, 0, u32::MAX], "the blob ends before 0x10000005b"),
             (&[BEGIN_NODE, 0], "the blob ends before 0x50"),
-            (&[BEGIN_NODE, chars(b"abcd")], "a name at 0x4c that does not end"),
+            (&[BEGIN_NODE, chars(*b"abcd")], "a name at 0x4c that does not end"),
             (&[BEGIN_NODE, 0].repeat(65), "more than 64 nodes inside each other"),
         ] {
             let text = text(&blob(structure, b""));

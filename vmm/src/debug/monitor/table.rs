@@ -110,7 +110,7 @@ what a second guest made of the same seed; `unknown` if that cannot be had.",
         details: "\
 Shows for each vCPU the virtual and the physical timer: control and compare value, the counter now (it goes on while the guest
 is stopped), and in how many microseconds the timer fires, or for how long its condition has been met; and CNTKCTL_EL1, which says
-what EL0 may use. Host kernels before 6.4 do not tell of the physical one.",
+what EL0 may use. Where the host's KVM does not tell of one, that is said.",
     },
     Command {
         id: Name::Gic,
@@ -119,8 +119,8 @@ what EL0 may use. Host kernels before 6.4 do not tell of the physical one.",
         summary: "shows the interrupts that are enabled, pending or active",
         details: "\
 Shows each vCPU's CPU interface with its private interrupts (SGIs and PPIs), then the shared ones (SPIs) with the vCPU that they
-go to: those that are enabled, pending or active, or all; SGIs, which are always enabled, if pending or active. `line` is the input's level, which KVM tells of a GICv3 only. Reading
-changes nothing.",
+go to: those that are enabled, pending or active, or all; SGIs, which are always enabled, if pending or active. `line` is the input's level, which KVM tells of a GICv3 only; that
+of a timer which fires while the guest is stopped goes up when it runs. Reading changes nothing.",
     },
     Command {
         id: Name::Exits,

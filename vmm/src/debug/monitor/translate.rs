@@ -29,19 +29,19 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
     for (index, lookup) in lookups.iter().enumerate() {
         text += &level(lookup, index == end && found.is_ok());
     }
-    match found {
+    text += &match found {
         Ok(mapping) => {
             let what = if memory.contains(mapping.ipa, 1) { "RAM" } else { "not RAM" };
-            text += &format!("physical  {:#x}, {what}\n", mapping.ipa);
-            if let Some((leaf, tables)) = lookups.split_last() {
+            let attributes = lookups.split_last().map(|(leaf, tables)| {
                 let tables = tables.iter().filter_map(|lookup| lookup.descriptor);
                 let hierarchical = tables.fold(0, |all, descriptor| all | descriptor >> 59);
                 let descriptor = leaf.descriptor.unwrap_or_default();
-                text += &Attributes::of(va, descriptor, hierarchical, regime).describe(mair);
-            }
+                Attributes::of(va, descriptor, hierarchical, regime).describe(mair)
+            });
+            format!("physical  {:#x}, {what}\n{}", mapping.ipa, attributes.unwrap_or_default())
         }
-        Err(unmapped) => text += &format!("does not translate: {unmapped}\n"),
-    }
+        Err(unmapped) => format!("does not translate: {unmapped}\n"),
+    };
     call.print(&text);
     Ok(())
 }
