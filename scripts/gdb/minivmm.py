@@ -193,12 +193,14 @@ class Monitor(gdb.Command):
 
 
 class MonitorAt(Monitor):
-    """One of the stub's commands that ends in an address, which here is any expression."""
+    """One that ends in an address, which here is any expression, or in one of a few words."""
 
     def complete(self, _text, _word):
         return gdb.COMPLETE_EXPRESSION
 
     def translate(self, argument):
+        if argument in self.phrases:
+            return super().translate(argument)
         # /4gx is the stub's to read.
         form, _, expression = argument.partition(" ") if argument.startswith("/") else ("", "", argument)
         return f"{form} {address(expression):#x}" if expression.strip() else form
@@ -242,16 +244,16 @@ def define_commands():
     Prefix("minivmm info", "About the machine.")
     MonitorAt("translate", "Walk the page tables for an address: minivmm translate &init_task")
     MonitorAt("xp", "Examine physical memory: minivmm xp/4xg 0x40000000")
-    Monitor("pagetable", "Summarise what is mapped.")
+    MonitorAt("pagetable", "Summarise what is mapped: minivmm pagetable upper", ("lower", "upper"))
     Monitor("vcpus", "List the vCPUs.")
-    Monitor("exits", "Count exits by reason and by device.")
-    Monitor("gic", "Show interrupts: enabled, pending, active.")
+    Monitor("exits", "Count exits by reason and by device.", ("reset",))
+    Monitor("gic", "Show interrupts: enabled, pending, active.", ("all",))
     Monitor("timers", "Show the timers.")
     Monitor("dtb", "Show the device tree.")
     Monitor("kernel", "Show where the kernel lies in memory, and where it runs.")
-    Monitor("info registers", "Show all registers, those of the system too.")
+    Monitor("info registers", "Show all registers, those of the system too.", ("all",))
     Monitor("info version", "Show minivmm's version.")
-    Monitor("catch", "Stop when the guest gets into trouble.", ("brk on", "brk off", "panic on", "panic off", "exception"))
+    Monitor("catch", "Stop when the guest gets into trouble.", ("brk on", "brk off", "panic on", "panic off", "exception off"))
     Monitor("help", "Tell about the monitor commands.")
     Monitor("quit", "End minivmm.")
     Reset("reset", "Start the guest again.")
