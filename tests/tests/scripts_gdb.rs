@@ -2,10 +2,11 @@
 //! MMU off to a module's functions, with KASLR and without. GDB runs where its user is, not in an emulated host, where it would
 //! take half a minute to load the symbols.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::{Gdb, Minivmm, initramfs};
+use tests::{Gdb, Minivmm, bare_guest, initramfs, scratch};
 
 /// The shell of the guest's initramfs.
 const PROMPT: &str = "/root # ";
@@ -174,4 +175,78 @@ fn gdb_16_has_symbols_with_kaslr() {
 #[test]
 fn gdb_16_has_symbols_of_7_2_with_kaslr() {
     session("gdb-16", "7.2", "kaslr");
+}
+
+/// GDB with a bare-metal guest's symbols, by which alone it finds the helper, and that guest.
+fn debug_bare(program: &str) -> (Minivmm, Gdb) {
+    let folder = scratch();
+    let helper = root().join("scripts/gdb/minivmm.py");
+    fs::copy(bare_guest("count").with_extension("elf"), folder.join("guest")).unwrap();
+    fs::copy(helper, folder.join("guest-gdb.py")).unwrap();
+    let port = Minivmm::free_port();
+    let minivmm = Minivmm::spawn(
+        Command::new(root().join("scripts/minivmm"))
+            .arg("--kernel")
+            .arg(bare_guest("count"))
+            .args(["--gdb", &port.to_string()])
+            .stdin(Stdio::piped()),
+    );
+    let trust = format!("add-auto-load-safe-path {}", folder.display());
+    let mut gdb = Gdb::start_in(&folder, debugger(program), ["-iex", &trust, "guest"]);
+    minivmm.stderr.expect("waits at its first instruction");
+    gdb.connect(format!(":{port}"));
+    (minivmm, gdb)
+}
+
+fn commands_reach_the_monitor(program: &str) {
+    let (minivmm, mut gdb) = debug_bare(program);
+    let script = root().join("scripts/gdb/minivmm.py");
+
+    // Once more, with a target there.
+    assert_eq!(gdb.run(&format!("source {}", script.display())), "");
+    assert_eq!(gdb.run("info mem").matches(" rw cache").count(), 1);
+    assert_eq!(gdb.run("show dcache line-size"), "Dcache line size is 1024.");
+    for command in [
+        "vcpus",
+        "gic all",
+        "dtb",
+        "kernel",
+        "info version",
+        "pagetable lower",
+        "catch brk on 0x800",
+        "help translate",
+    ] {
+        let said = gdb.run(&format!("minivmm {command}"));
+        assert_eq!(said, gdb.run(&format!("monitor {command}")), "{command}");
+        assert!(!said.is_empty() || command.starts_with("catch"), "{command}");
+    }
+    // With clocks in them, which go on.
+    assert!(gdb.run("minivmm exits").contains("vCPU 0"));
+    assert!(gdb.run("minivmm timers").starts_with("CNTFRQ_EL0 "));
+    assert!(gdb.run("minivmm info registers").contains("TCR_EL1 "));
+    let pc = gdb.value("$pc");
+    let said = gdb.run("minivmm translate &_start + 8");
+    assert_eq!(said, gdb.run(&format!("monitor translate {:#x}", pc + 8)));
+    let said = gdb.run("minivmm xp/2xw $pc");
+    assert_eq!(said, gdb.run(&format!("monitor xp/2xw {pc:#x}")));
+    assert_eq!(gdb.run("minivmm translate nothing"), "No symbol \"nothing\" in current context.");
+    assert_eq!(
+        gdb.run("complete minivmm catch brk "),
+        "minivmm catch brk off\nminivmm catch brk on"
+    );
+    gdb.run("stepi 3");
+    gdb.run("minivmm reset");
+    assert_eq!(gdb.value("$pc"), pc);
+    gdb.run("minivmm quit");
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+#[test]
+fn gdb_13_has_commands_for_the_monitor_by_auto_load() {
+    commands_reach_the_monitor("gdb-multiarch");
+}
+
+#[test]
+fn gdb_16_has_commands_for_the_monitor_by_auto_load() {
+    commands_reach_the_monitor("gdb-16");
 }
