@@ -58,7 +58,11 @@ fn session(program: &str, kernel: &str, kaslr: &str) {
     early_boot_has_symbols(&mut gdb);
     they_are_single_again_in_start_kernel(&mut gdb);
     a_module_has_symbols(&mut gdb, &mut minivmm);
-    the_scripts_tell_of_tasks_timers_and_messages(&mut gdb);
+    the_scripts_tell_of_tasks_and_messages(&mut gdb);
+    // 7.2's own script asks for a member of struct hrtimer that 7.2 does not have any more.
+    if kernel != "7.2" {
+        the_scripts_tell_of_timers(&mut gdb);
+    }
 
     gdb.run("kill");
     assert_eq!(minivmm.finish().status, 0);
@@ -136,19 +140,22 @@ fn a_module_has_symbols(gdb: &mut Gdb, minivmm: &mut Minivmm) {
     assert!(said.lines().any(|line| line.contains(" binfmt_misc ")), "{said}");
 }
 
-fn the_scripts_tell_of_tasks_timers_and_messages(gdb: &mut Gdb) {
+fn the_scripts_tell_of_tasks_and_messages(gdb: &mut Gdb) {
     let said = counted(gdb, "lx-dmesg", 80);
     assert!(said.contains("] Linux version "), "{said}");
     let said = counted(gdb, "lx-ps", 200);
     assert!(said.contains("   1   init\n") && said.contains("   swapper/0\n"), "{said}");
-    let said = counted(gdb, "lx-timerlist", 40);
-    assert!(said.contains("Tick Device: mode: ") && said.contains("Per CPU device: 1\n"), "{said}");
     let said = gdb.run("lx-cpus");
     assert!(said.contains("Online CPUs   : [0, 1]"), "{said}");
     let said = gdb.run("print $lx_current().comm");
     assert!(said.contains("= \"sh\""), "{said}");
     assert_eq!(gdb.value("$lx_per_cpu(runqueues).cpu"), gdb.value("$_thread") - 1);
     assert_eq!(gdb.value("$lx_per_cpu(runqueues, 1).cpu"), 1);
+}
+
+fn the_scripts_tell_of_timers(gdb: &mut Gdb) {
+    let said = counted(gdb, "lx-timerlist", 40);
+    assert!(said.contains("Tick Device: mode: ") && said.contains("Per CPU device: 1\n"), "{said}");
 }
 
 /// Runs a command that takes GDB at most so many packets.
