@@ -179,6 +179,6 @@ def __lldb_init_module(debugger, _internal):
         define(debugger, name, f"run_{name}", document)
     define(debugger, "symbols", "symbols", symbols.__doc__)
     if not hasattr(lldb, "minivmm"):
-        debugger.HandleCommand(f"target stop-hook add --python-class {__name__}.StopHook")
+        debugger.HandleCommand(f"target stop-hook add -P {__name__}.StopHook")
         lldb.minivmm = True
     debugger.HandleCommand("settings set target.process.memory-cache-line-size 1024")

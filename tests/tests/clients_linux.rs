@@ -261,10 +261,10 @@ fn lldb_has_symbols_before_the_mmu_is_on(lldb: &mut Lldb) {
     lldb.run(&format!("command script import {script}"));
     lldb.run("minivmm symbols");
     let said = lldb.run("frame info");
-    assert!(said.contains("`_text at head.S:"), "{said}");
-    lldb.run("breakpoint set --name preserve_boot_args");
+    assert!(said.contains(" at head.S:"), "{said}");
+    lldb.run("breakpoint set --name early_map_kernel");
     let said = lldb.run("continue");
-    assert!(said.contains("`preserve_boot_args at head.S:"), "{said}");
+    assert!(said.contains("`early_map_kernel("), "{said}");
     assert_eq!(lldb.value("$pc") >> 32, 0);
     lldb.run("breakpoint delete --force");
     let said = lldb.run("minivmm xp /1xw $pc");
