@@ -12,7 +12,7 @@ import lldb
 MASK = 0xFFFFFFFFFFFFFFFF
 
 # The name of breakpoints that are not the user's.
-ARRIVAL = "minivmm-arrival"
+ARRIVAL = "minivmm_arrival"
 
 # What there is, and what LLDB's help says of it. Those with True end in an address, which here is any expression.
 COMMANDS = {
@@ -37,7 +37,11 @@ def monitor(debugger, words):
     """What a monitor command says: (text, None), or (None, error)."""
     result = lldb.SBCommandReturnObject()
     debugger.GetCommandInterpreter().HandleCommand(f"process plugin packet monitor {words}", result)
-    return (result.GetOutput(), None) if result.Succeeded() else (None, result.GetError())
+    if not result.Succeeded():
+        return None, result.GetError()
+    # LLDB shows the packet behind it.
+    text, _, _ = result.GetOutput().partition("\n  packet: ")
+    return text, None
 
 
 def ask_kernel(debugger):
