@@ -1,5 +1,6 @@
 //! GDB as a child process, driven by commands as typed.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
@@ -49,10 +50,21 @@ impl Gdb {
 
     /// Starts this GDB with these symbols, or none.
     pub fn start_version(version: Version, symbols: Option<&Path>) -> Self {
+        Self::start_in(Path::new("."), version.program(), symbols)
+    }
+
+    /// Starts a GDB in a folder with these arguments.
+    pub fn start_in(
+        folder: &Path,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Self {
         // Errors in order with everything else, as on a terminal.
         let mut child = Command::new("sh")
-            .args(["-c", "exec \"$0\" -nx -q \"$@\" 2>&1", version.program()])
-            .args(symbols)
+            .args(["-c", "exec \"$0\" -nx -q \"$@\" 2>&1"])
+            .arg(program)
+            .args(arguments)
+            .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
