@@ -29,7 +29,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
     for (index, lookup) in lookups.iter().enumerate() {
         text += &level(lookup, index == end && found.is_ok());
     }
-    text += &match found {
+    let outcome = match found {
         Ok(mapping) => {
             let what = if memory.contains(mapping.ipa, 1) { "RAM" } else { "not RAM" };
             let attributes = lookups.split_last().map(|(leaf, tables)| {
@@ -42,6 +42,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<(), TargetError> {
         }
         Err(unmapped) => format!("does not translate: {unmapped}\n"),
     };
+    text += &outcome;
     call.print(&text);
     Ok(())
 }
