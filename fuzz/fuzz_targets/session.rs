@@ -8,7 +8,7 @@
 mod machine;
 
 use gdbstub::packet::PACKET_SIZE;
-use gdbstub::{Flow, Kind, Session, Stop, StopReason, Target, Tid, stop};
+use gdbstub::{Flow, Kind, Session, Stop, StopReason, Tid, stop};
 use libfuzzer_sys::fuzz_target;
 
 use machine::Machine;

@@ -2,11 +2,12 @@
 //! MMU off to a module's functions, with KASLR and without. GDB runs where its user is, not in an emulated host, where it would
 //! take half a minute to load the symbols.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::{Gdb, Minivmm, bare_guest, initramfs, scratch};
+use tests::{Gdb, Minivmm, bare_guest, initramfs, scratch, skip};
 
 /// The shell of the guest's initramfs.
 const PROMPT: &str = "/root # ";
@@ -18,15 +19,21 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// A debugger of scripts/setup, or where that has none the user's own.
-fn debugger(name: &str) -> PathBuf {
+/// A debugger of scripts/setup, or on arm64, for which that has none, the user's own if there is one.
+fn debugger(name: &str) -> Option<PathBuf> {
     let own = tests::guest("../bin").join(name);
-    if own.is_file() { own } else { name.into() }
+    if own.is_file() {
+        return Some(own);
+    }
+    assert_eq!(env::consts::ARCH, "aarch64", "there is no {}", own.display());
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 /// The kernel of this version waiting at its first instruction, with a module in its initramfs, and GDB with its
 /// symbols and scripts, connected.
-fn debug(program: &str, kernel: &str, kaslr: &str) -> (Minivmm, Gdb) {
+fn debug(program: &Path, kernel: &str, kaslr: &str) -> (Minivmm, Gdb) {
     let port = Minivmm::free_port();
     let tree = tests::guest(&format!("linux-{kernel}"));
     let module = tests::guest(&format!("binfmt_misc-{kernel}.ko.xz"));
@@ -45,15 +52,15 @@ fn debug(program: &str, kernel: &str, kaslr: &str) -> (Minivmm, Gdb) {
     let trust = format!("add-auto-load-safe-path {}", tree.display());
     let script = root().join("scripts/gdb/minivmm.py");
     let script = script.to_str().expect("a path in UTF-8");
-    let mut gdb =
-        Gdb::start_in(&tree, debugger(program), ["-iex", &trust, "-x", script, "vmlinux"]);
+    let mut gdb = Gdb::start_in(&tree, program, ["-iex", &trust, "-x", script, "vmlinux"]);
     minivmm.stderr.expect("waits at its first instruction");
     gdb.connect(format!(":{port}"));
     (minivmm, gdb)
 }
 
 fn session(program: &str, kernel: &str, kaslr: &str) {
-    let (mut minivmm, mut gdb) = debug(program, kernel, kaslr);
+    let Some(program) = debugger(program) else { return skip(&format!("there is no {program}")) };
+    let (mut minivmm, mut gdb) = debug(&program, kernel, kaslr);
 
     early_boot_has_symbols(&mut gdb);
     they_are_single_again_in_start_kernel(&mut gdb);
@@ -185,7 +192,7 @@ fn gdb_16_has_symbols_of_7_2_with_kaslr() {
 }
 
 /// GDB with a bare-metal guest's symbols, by which alone it finds the helper, and that guest.
-fn debug_bare(program: &str) -> (Minivmm, Gdb) {
+fn debug_bare(program: &Path) -> (Minivmm, Gdb) {
     let folder = scratch();
     let helper = root().join("scripts/gdb/minivmm.py");
     fs::copy(bare_guest("count").with_extension("elf"), folder.join("guest")).unwrap();
@@ -199,14 +206,15 @@ fn debug_bare(program: &str) -> (Minivmm, Gdb) {
             .stdin(Stdio::piped()),
     );
     let trust = format!("add-auto-load-safe-path {}", folder.display());
-    let mut gdb = Gdb::start_in(&folder, debugger(program), ["-iex", &trust, "guest"]);
+    let mut gdb = Gdb::start_in(&folder, program, ["-iex", &trust, "guest"]);
     minivmm.stderr.expect("waits at its first instruction");
     gdb.connect(format!(":{port}"));
     (minivmm, gdb)
 }
 
 fn commands_reach_the_monitor(program: &str) {
-    let (minivmm, mut gdb) = debug_bare(program);
+    let Some(program) = debugger(program) else { return skip(&format!("there is no {program}")) };
+    let (minivmm, mut gdb) = debug_bare(&program);
     let script = root().join("scripts/gdb/minivmm.py");
 
     // Once more, with a target there.
