@@ -109,7 +109,7 @@ pub static PACKETS: &[Packet] = packets! {
         "Thanks, no symbol is needed.",
         |rest| rest.starts_with(b":").then_some(Command::Symbol);
     b"qOffsets" Word "qOffsets", Queries:
-        "How far the kernel is from its link address; the empty reply while that is not known.",
+        "Where the kernel is: for GDB `TextSeg`, for LLDB, and where the kernel is where it was linked to, `Text`, `Data` and `Bss` (docs/kernel-addresses.md); the empty reply while that is not known.",
         |rest| alone(rest, Command::Offsets);
     b"qRcmd" Word "qRcmd,command", Queries:
         "`monitor`: runs a command of minivmm's; its output streams as `O` packets.",
