@@ -179,8 +179,9 @@ fn the_machine_and_the_kernel_are_looked_into_and_caught() {
     let symbols = vmlinux();
     let more =
         ["--cpus", "2", "--gdb", &port, "--gdb-nowait", "--vmlinux", symbols.to_str().unwrap()];
-    // The guest's clock goes on while it is stopped.
-    let cmdline = "console=ttyAMA0 quiet panic=0 nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
+    // The guest's clock goes on while it is stopped. Signed return addresses end GDB 13's backtraces.
+    let cmdline =
+        "console=ttyAMA0 quiet panic=0 nowatchdog rcupdate.rcu_cpu_stall_suppress=1 arm64.nopauth";
     let mut shell = Shell::boot_with(cmdline, &kernel(), &more);
     let mut gdb = Gdb::start(Some(&symbols));
     gdb.connect(format!(":{port}"));

@@ -192,6 +192,13 @@ fn the_panic_is_where_the_user_says_or_the_symbols_which_not_every_guest_has() {
         why,
         "catch panic: found no symbol of it, expected --vmlinux FILE, or its address behind on"
     );
+    // A register would stop at other addresses too.
+    for (address, complaint) in [
+        (0x4008_000e_u64, "panic at 0x4008000e: expected a multiple of 4"),
+        (0x8000_0000_0000_0000, "panic at 0x8000000000000000: not a canonical address"),
+    ] {
+        assert_eq!(rsp.monitor(&format!("catch panic on {address:#x}")).unwrap_err(), complaint);
+    }
     assert_eq!(rsp.told("catch"), "nothing is caught\n");
 
     // The routine that prints x0 does for a panic whose message that is, and is not passed twice.

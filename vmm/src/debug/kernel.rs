@@ -1,18 +1,26 @@
 //! Where the kernel is: what is known of it from outside, and what its memory says.
 
-use std::cell::LazyCell;
+use std::cell::OnceCell;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, LazyLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::link::LinkMap;
+use super::scout::Report;
 use crate::arch::linux::PANIC;
 use crate::kvm::memory::Memory;
+use crate::message::say;
 
 /// Bytes from `_text` to `_stext`, unless the symbols say otherwise: SEGMENT_ALIGN.
 const USUAL_CODE: u64 = 0x1_0000;
 
-/// Found out when it is first asked for, and not again.
-pub type Lazy<T> = LazyCell<T, Box<dyn FnOnce() -> T>>;
+/// For how long a client is kept waiting: GDB gives a connection up after three times two seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Read when they are first asked for, and not again.
+pub type LazySymbols = LazyLock<Option<Symbols>, Box<dyn FnOnce() -> Option<Symbols> + Send>>;
 
 /// What is known of the kernel from outside.
 pub struct Program {
@@ -21,7 +29,7 @@ pub struct Program {
     /// Where it lies in physical memory, BSS included. Empty if it is no Linux.
     pub image: Range<u64>,
     /// What its symbols tell.
-    pub symbols: Rc<Lazy<Option<Symbols>>>,
+    pub symbols: Arc<LazySymbols>,
     /// How far it will run from where it was linked to.
     pub prediction: Prediction,
 }
@@ -30,8 +38,53 @@ pub struct Program {
 pub enum Prediction {
     /// It stays where it was linked to.
     Fixed,
-    /// To be found out, at the price of a second boot; `None` if that cannot be done.
-    Lazy(Lazy<Option<u64>>),
+    /// Nobody can tell.
+    None,
+    /// Somebody has set out to see.
+    Awaited(Awaited),
+}
+
+/// What another thread finds out. That ends, and all it has made, when this is dropped.
+pub struct Awaited {
+    answer: Receiver<Report>,
+    /// Ends the scout's guest.
+    recall: Sender<Report>,
+    known: OnceCell<Option<u64>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Awaited {
+    /// The `answer` of a thread that a report to `recall` brings home.
+    pub fn new(answer: Receiver<Report>, recall: Sender<Report>, thread: JoinHandle<()>) -> Self {
+        Self { answer, recall, known: OnceCell::new(), thread: Some(thread) }
+    }
+
+    /// What was found, waited for as long as clients do. Why there is nothing is said once.
+    fn get(&self) -> Option<u64> {
+        if let Some(known) = self.known.get() {
+            return *known;
+        }
+        let found = match self.answer.recv_timeout(PATIENCE) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => Err("its thread has failed".to_owned()),
+        };
+        let found = found.inspect_err(|why| {
+            say(format_args!("it is not known where the kernel will be before it is there: {why}"));
+        });
+        *self.known.get_or_init(|| found.ok())
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        // It may have come home.
+        let _ = self.recall.send(Err("nobody asks any more".to_owned()));
+        if let Some(thread) = self.thread.take() {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Addresses as linked.
@@ -67,9 +120,10 @@ impl Program {
     fn slide(&self, memory: &Memory) -> Option<u64> {
         self.seen(memory).or_else(|| match &self.prediction {
             Prediction::Fixed => Some(0),
-            Prediction::Lazy(prediction) => {
+            Prediction::None => None,
+            Prediction::Awaited(awaited) => {
                 let text = (**self.symbols)?.text;
-                (**prediction).filter(|slide| self.is_plausible(text, *slide))
+                awaited.get().filter(|slide| self.is_plausible(text, *slide))
             }
         })
     }

@@ -317,7 +317,10 @@ impl Target for Guest {
             self.control.wake();
             return Ok(());
         }
-        self.place_catches()?;
+        if let Err(why) = self.place_catches() {
+            // Nobody could go on otherwise.
+            self.control.say(&format!("catch: {why}\n"));
+        }
         self.follow()?;
         self.engine.begin(self.heard_of.take());
         let mut orders = vec![None; self.control.len()];

@@ -92,7 +92,8 @@ impl Exits {
         if let Some((position, since)) = self.last.take()
             && let Some(kind) = self.counts.get_mut(position)
         {
-            kind.ticks += clock::ticks().wrapping_sub(since);
+            // The thread may have moved to a CPU that reads it a little earlier.
+            kind.ticks += clock::ticks().saturating_sub(since);
         }
     }
 

@@ -158,7 +158,7 @@ impl Assembly {
         // Without a seed it may be the CPU's random numbers (FEAT_RNG).
         let is_certain = !has_tree && self.kaslr_seed != 0;
         let scout = Scout { plan: self.plan(), kernel, placement, dtb, is_certain };
-        let program = kernel::program(scout, kind, vmlinux, is_fixed);
+        let program = kernel::program(scout, kind, vmlinux, is_fixed)?;
         Ok(Machine { control, engine, program, gic, handover })
     }
 

@@ -2,14 +2,19 @@
 //! which it gets as far as `start_kernel` and no further.
 //!
 //! The kernel computes its place from `/chosen/kaslr-seed`, differently in each version and configuration. Here it does
-//! that itself. What runs up to there sees nothing of the machine but memory and its own CPU.
+//! that itself. What runs up to there sees nothing of the machine but memory and its own CPU. It takes longer than
+//! debuggers wait for an answer, more so if the kernel hangs before, so it is begun before they ask.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 
 use boot::load;
 use boot::placement::Placement;
 use boot::source::Source;
+use devices::bus::Bus;
 
 use super::files::chain;
-use crate::debug::scout;
+use crate::debug::scout::{self, Report};
 use crate::kvm::plan::Plan;
 use crate::kvm::vm::Vm;
 
@@ -30,16 +35,16 @@ pub struct Scout {
 
 impl Scout {
     /// The virtual address of what is `offset` behind the start of the Image and is executed once the kernel
-    /// is where it will stay. An error says why it cannot be told.
-    pub fn find(&self, offset: u64) -> Result<u64, String> {
-        let found = self.run(offset)?;
-        if !self.is_certain && self.run(offset)? != found {
+    /// is where it will stay. An error says why it cannot be told, or what was sent to `reports`.
+    pub fn find(&self, offset: u64, reports: &(Sender<Report>, Receiver<Report>)) -> Report {
+        let found = self.run(offset, reports)?;
+        if !self.is_certain && self.run(offset, reports)? != found {
             return Err("it is somewhere else each time".to_owned());
         }
         Ok(found)
     }
 
-    fn run(&self, offset: u64) -> Result<u64, String> {
+    fn run(&self, offset: u64, reports: &(Sender<Report>, Receiver<Report>)) -> Report {
         let failed = |error: &dyn std::error::Error| chain(error);
         let vm = Vm::new(&Plan { vcpus: 1, ..self.plan.clone() }).map_err(|e| failed(&e))?;
         // It is not looked at before the kernel is where it will stay.
@@ -47,6 +52,11 @@ impl Scout {
         let state = load::load(vm.memory().ram(), &placement, &self.kernel, None, &self.dtb);
         let state = state.map_err(|e| failed(&e))?;
         let target = state.entry.saturating_add(offset);
-        scout::reach(vm, (state.entry, state.dtb), target)
+        if !vm.memory().write(target, &scout::BRK.to_le_bytes()) {
+            return Err(format!("{target:#x} is not in memory"));
+        }
+        let bus = Arc::new(Bus::new(Box::new(|_| {})));
+        let vcpus = vm.into_vcpus(state.entry, state.dtb, &bus).map_err(|e| failed(&e))?;
+        scout::run(vcpus, reports)
     }
 }

@@ -3,6 +3,7 @@
 use gdbstub::{Target as _, TargetError, Tid};
 
 use super::Guest;
+use super::stoppoints::check_code;
 use crate::arch::classes;
 use crate::arch::esr::Esr;
 use crate::arch::insn::is_branch;
@@ -31,6 +32,9 @@ impl Guest {
             Panic::BySymbols => self.panic_address(),
             Panic::At(address) => Some(address),
         };
+        if let Some(panic) = panic {
+            check_code("panic", panic)?;
+        }
         self.engine.points().set_panic(panic)?;
         if !has_classes && !has_vectors {
             return Ok(());

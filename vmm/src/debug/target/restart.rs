@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gdbstub::{Stoppoint, TargetError, Tid};
+use gdbstub::{Stoppoint, Target as _, TargetError, Tid};
 
 use super::Guest;
 use crate::debug::engine::Engine;
@@ -102,7 +102,8 @@ impl Guest {
     ) -> Result<Vec<(Stoppoint, TargetError)>, TargetError> {
         let stoppoints = self.engine.points().stoppoints();
         self.start_again()?;
-        let set = |(point, agent)| self.set(Tid::FIRST, point, agent).err().map(|why| (point, why));
-        Ok(stoppoints.into_iter().filter_map(set).collect())
+        let insert =
+            |(point, agent)| self.insert(Tid::FIRST, point, agent).err().map(|why| (point, why));
+        Ok(stoppoints.into_iter().filter_map(insert).collect())
     }
 }

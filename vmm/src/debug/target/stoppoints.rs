@@ -54,14 +54,13 @@ impl Guest {
         self.engine.points().check_room(&agent)?;
         let access = match point.kind {
             Kind::Software => {
-                check_alignment(point.addr)?;
+                check_alignment("breakpoint", point.addr)?;
                 self.insert_software(tid, point.addr)?;
                 self.engine.points().set_software_agent(point.addr, agent);
                 return Ok(());
             }
             Kind::Hardware => {
-                check_alignment(point.addr)?;
-                check_canonical("breakpoint", point.addr)?;
+                check_code("breakpoint", point.addr)?;
                 self.insert_hardware(point.addr)?;
                 self.engine.points().set_hardware_agent(point.addr, agent);
                 return Ok(());
@@ -106,6 +105,12 @@ fn watchpoint(point: Stoppoint, access: Access) -> Result<Watchpoint, TargetErro
     Ok(watched)
 }
 
+/// What a breakpoint register can stop at, and nowhere else.
+pub(super) fn check_code(what: &str, addr: u64) -> Result<(), TargetError> {
+    check_alignment(what, addr)?;
+    check_canonical(what, addr)
+}
+
 /// Debug registers compare no more than the bits of a virtual address: bits 63:52 of any other
 /// value would be ignored.
 fn check_canonical(what: &str, addr: u64) -> Result<(), TargetError> {
@@ -117,10 +122,10 @@ fn check_canonical(what: &str, addr: u64) -> Result<(), TargetError> {
 }
 
 /// A64 instructions are four aligned bytes.
-fn check_alignment(addr: u64) -> Result<(), TargetError> {
+fn check_alignment(what: &str, addr: u64) -> Result<(), TargetError> {
     if addr.is_multiple_of(4) {
         Ok(())
     } else {
-        Err(TargetError::Invalid(format!("breakpoint at {addr:#x}: expected a multiple of 4")))
+        Err(TargetError::Invalid(format!("{what} at {addr:#x}: expected a multiple of 4")))
     }
 }
