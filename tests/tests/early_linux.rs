@@ -165,6 +165,25 @@ fn linux_boots_from_its_vmlinux() {
 }
 
 #[test]
+fn a_reset_sets_breakpoints_in_linux_that_no_tables_lead_to_yet_again() {
+    let port = Minivmm::free_port();
+    let _minivmm = boot(port);
+    let mut rsp = Rsp::connect(port);
+    let said = rsp.told("kernel");
+    let text = said.lines().find_map(|line| line.strip_prefix("text 0x")).expect("an address");
+    let text = u64::from_str_radix(text, 16).expect("digits");
+    // More than there are debug registers, and the jump behind the first instruction.
+    for place in [4].into_iter().chain((0x10000..).step_by(4).take(8)) {
+        rsp.order(&format!("Z0,{:x},4", text + place));
+    }
+
+    let said = rsp.told("reset");
+
+    assert!(!said.contains("not set any more"), "{said}");
+    assert_eq!(rsp.resume("vCont;c").pc(), IMAGE + 4);
+}
+
+#[test]
 fn symbols_of_another_build_of_linux_are_for_the_debugger_alone() {
     let port = Minivmm::free_port();
     let vmlinux = vmlinux();
