@@ -57,6 +57,9 @@ fn gdb_reads_code_and_data_before_anything_was_executed(gdb: &mut Gdb) {
 fn gdb_stops_where_the_mmu_is_off(gdb: &mut Gdb) {
     gdb.run("set dprintf-style agent");
     gdb.run(r#"dprintf *primary_entry,"tree at %lx\n",$x0"#);
+    // Of the same instruction, by the address that is in PC: it hides the other one from nobody.
+    let entry = physical(gdb, "primary_entry");
+    gdb.run(&format!("break *{entry:#x} if $x0 == 1"));
     gdb.run("break *primary_entry + 4 if $x0 == 1");
     gdb.run("break *primary_entry + 8");
     let said = gdb.run("continue");

@@ -322,6 +322,15 @@ fn the_kernel_is_there_while_user_space_runs_without_it() {
 
     let found = rsp.read(symbols["linux_banner"].start, banner.len());
     assert_eq!(String::from_utf8_lossy(&found), banner);
+    // All of the kernel's map, and not the trampoline's.
+    let text = symbols["panic"].start;
+    let said = rsp.told(&format!("pagetable {text:#x}"));
+    let (heading, map) = said.split_once('\n').expect("a map");
+    assert!(heading.starts_with("from there on, TTBR1_EL1 0x"), "{said}");
+    assert!(heading.ends_with(" as last seen at EL1:"), "{said}");
+    assert!(map.starts_with(&format!("{text:#x}..")), "{said}");
+    let said = rsp.told("pagetable upper");
+    assert!(said.starts_with("upper half, TTBR1_EL1 0x"), "{said}");
     // More than the 16 that fit the debug registers of any CPU, so that memory must take them; never
     // reached, and unseen.
     let code = rsp.read(symbols["panic"].start, 0x80);

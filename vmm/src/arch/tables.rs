@@ -27,6 +27,8 @@ pub enum End {
     Before(u64),
 }
 
+const TOP_BYTE: u64 = 0xff << 56;
+
 /// Tells `see` of every run of addresses from `from` to the end of its half. It says whether to go on. At most
 /// `limit` descriptors of pages, of blocks and of nothing are looked at. `read` is that of
 /// [`translate`](super::stage1::translate); stage 1 is on.
@@ -42,7 +44,8 @@ pub fn survey(
     let input_bits = half.check(from, regime)?;
     let end = if is_upper(from) { u64::MAX } else { (1 << input_bits) - 1 };
     let mut run: Option<(Run, u64)> = None;
-    let mut va = from;
+    // Where it is ignored (TBI), the top byte may be anything.
+    let mut va = if is_upper(from) { from | TOP_BYTE } else { from & !TOP_BYTE };
     for _ in 0..limit {
         let walk = half.walk(va, input_bits, regime, &mut read, |_| {});
         let last = align_down(va, walk.shift) | bits(u64::MAX, walk.shift - 1, 0);
@@ -171,6 +174,36 @@ mod tests {
         );
 
         assert_eq!((runs.len(), runs[0].last, end), (1, u64::MAX, End::Half));
+    }
+
+    #[test]
+    fn an_address_whose_top_byte_is_ignored_is_the_one_without_it() {
+        let tables = [
+            (0x1000, 0x3003),
+            (0x2ff8, 0x3003),
+            (0x3000, 0x4003),
+            (0x3ff8, 0x4003),
+            (0x4000, 0x5003),
+            (0x4ff8, 0x5003),
+            (0x5000, PAGE | 0x9000_0000),
+            (0x5ff8, PAGE | 0x8000_0000),
+        ];
+        let memory: BTreeMap<u64, u64> = tables.into_iter().collect();
+        let read = |ipa| Some(memory.get(&ipa).copied().unwrap_or(0));
+        let regime = Regime { tcr: regime().tcr | 0b11 << 37, ..regime() };
+        let first = |from| {
+            let mut first = None;
+            let end = survey(from, &regime, MAIR, 2000, read, |run| {
+                first = first.or(Some((run.first, run.ipa)));
+                true
+            });
+            (first.unwrap(), end)
+        };
+
+        let last_page = u64::MAX - 0xfff;
+        assert_eq!(first(last_page & !TOP_BYTE), ((last_page, 0x8000_0000), Ok(End::Half)));
+        let lower = first(0x5a00_0000_0000_0000);
+        assert_eq!(lower.0, (0, 0x9000_0000));
     }
 
     #[test]

@@ -149,11 +149,12 @@ impl Breakpoints {
 
     /// Follows what the guest has done to its mappings and its text since the last time: moves
     /// breakpoints to where their addresses lead now, into memory where they now lead to any, out of
-    /// it into one of the `free` debug registers where they no longer do. Bytes that the guest has
-    /// written over a BRK become the original.
+    /// it into one of the `free` debug registers where they no longer do, or away if they are not worth
+    /// it. Bytes that the guest has written over a BRK become the original.
     pub fn follow(
         &mut self,
         mut free: usize,
+        is_worth_register: impl Fn(u64) -> bool,
         mut resolve: impl FnMut(u64, AddressSpace) -> Resolution,
         text: &impl Text,
     ) {
@@ -200,6 +201,8 @@ impl Breakpoints {
                 homeless.push(*va);
             }
         }
+        by_va.retain(|va, point| point.place != Place::Nowhere || is_worth_register(*va));
+        homeless.retain(|va| is_worth_register(*va));
         for va in homeless.into_iter().take(free) {
             if let Some(breakpoint) = by_va.get_mut(&va) {
                 breakpoint.place = Place::Register;

@@ -152,7 +152,7 @@ fn no_memory_no_breakpoint() {
 
 /// Follows with every address leading to `resolution`.
 fn follow(points: &mut Breakpoints, free: usize, resolution: Resolution, ram: &Ram) {
-    points.follow(free, |_, _| resolution, ram);
+    points.follow(free, |_| true, |_, _| resolution, ram);
 }
 
 #[test]
@@ -191,6 +191,20 @@ fn a_breakpoint_moves_with_its_mapping_and_leaves_nothing_behind() {
     assert_eq!(points.in_registers(), [8]);
     follow(&mut points, 0, Resolution::At(0x1008, SPACE), &ram);
     assert_eq!(ram.at(0x1008), BRK);
+}
+
+#[test]
+fn what_is_not_worth_a_register_is_gone_with_its_mapping() {
+    let ram = Ram::new();
+    let mut points = Breakpoints::default();
+    assert!(points.insert(8, SPACE, Some(0x1008), 0, &ram));
+    assert!(points.insert(12, SPACE, Some(0x100c), 0, &ram));
+
+    points.follow(1, |va| va != 8, |_, _| Resolution::Unmapped, &ram);
+
+    assert!(!points.contains(8));
+    assert_eq!(points.in_registers(), [12], "the one register is free for it");
+    assert_eq!((ram.at(0x1008), ram.at(0x100c)), (NOP, NOP));
 }
 
 #[test]
@@ -259,7 +273,7 @@ fn one_of_two_users_moves_and_the_other_keeps_its_brk() {
     assert!(points.insert(0x8008, SPACE, Some(0x1008), 0, &ram));
 
     let resolve = |va, _| Resolution::At(if va == 8 { 0x1010 } else { 0x1008 }, SPACE);
-    points.follow(0, resolve, &ram);
+    points.follow(0, |_| true, resolve, &ram);
 
     assert_eq!((ram.at(0x1008), ram.at(0x1010)), (BRK, BRK));
     points.clear(&ram);
@@ -276,6 +290,7 @@ fn a_breakpoint_belongs_to_the_space_that_it_was_last_found_in() {
     for resolution in [Resolution::At(0x1008, SPACE), Resolution::OtherSpace] {
         points.follow(
             0,
+            |_| true,
             |_, space| {
                 asked.push(space);
                 resolution

@@ -61,29 +61,22 @@ impl Machine for Scene<'_> {
 }
 
 impl Engine {
-    /// The addresses of the software breakpoints that are hit at `pc`: this one; or, where the kernel runs by another
+    /// The addresses of the software breakpoints that are hit at `pc`: this one; and, where the kernel runs by another
     /// of the Image's addresses than the one that it was set at, such as the physical one while the MMU is off, those.
     pub(super) fn names_hit(&self, vcpu: &Vcpu, pc: u64) -> Result<Vec<u64>, Error> {
         let link = self.link();
-        let names: Vec<u64> = {
-            let points = self.points();
-            if points.software.contains(pc) {
-                return Ok(vec![pc]);
-            }
-            link.other_names(pc).filter(|name| points.is_known(*name)).collect()
-        };
-        if names.is_empty() {
-            return Ok(names);
-        }
-        // Not a process that has something of its own at this address.
-        let found = self.view(vcpu)?.translate(pc);
-        let is_image = found.is_ok_and(|mapping| Some(mapping.ipa) == link.physical(pc));
-        Ok(if is_image { names } else { Vec::new() })
+        let is_set = self.points().software.contains(pc);
+        let is_known = |name| self.points().is_known(name);
+        link.names_hit(pc, is_set, is_known, || {
+            let found = self.view(vcpu)?.translate(pc);
+            Ok(found.is_ok_and(|mapping| Some(mapping.ipa) == link.physical(pc)))
+        })
     }
 
-    /// Whether a breakpoint at `pc` was set at another address.
+    /// Whether the debugger has a breakpoint at `pc` that it set at another address, and none at this one.
     pub(super) fn is_hit_by_another_name(&self, vcpu: &Vcpu, pc: u64) -> Result<bool, Error> {
-        Ok(!self.names_hit(vcpu, pc)?.is_empty() && !self.points().software.contains(pc))
+        let is_another = self.names_hit(vcpu, pc)?.iter().any(|name| *name != pc);
+        Ok(is_another && !self.points().is_known(pc))
     }
 
     /// What was made of the hit that the vCPU still stands at, if it does.

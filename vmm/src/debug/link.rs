@@ -65,6 +65,26 @@ impl LinkMap {
         names.filter(move |name| *name != va)
     }
 
+    /// The addresses of the software breakpoints that are hit at `pc`: itself, if one `is_set` there, and its other names
+    /// that the debugger has set one at. `is_image`: whether what is at `pc` is the Image's, for a process may have
+    /// something of its own there. Asked only if need be.
+    pub fn names_hit<E>(
+        &self,
+        pc: u64,
+        is_set: bool,
+        is_known: impl Fn(u64) -> bool,
+        is_image: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<Vec<u64>, E> {
+        let mut names: Vec<u64> = self.other_names(pc).filter(|name| is_known(*name)).collect();
+        if !names.is_empty() && !is_image()? {
+            names.clear();
+        }
+        if is_set {
+            names.insert(0, pc);
+        }
+        Ok(names)
+    }
+
     fn offset(&self, va: u64) -> Option<u64> {
         let physical = self.image..self.image.saturating_add(self.size);
         let ranges = [Some(physical), self.runtime(), self.linked()];
@@ -135,6 +155,29 @@ mod tests {
             assert_eq!(map.physical(name), Some(0x4000_1000));
         }
         assert_eq!(map.physical(0x4020_0800), None);
+    }
+
+    #[test]
+    fn a_hit_is_of_all_the_names_that_are_set() {
+        let map = map(Some(SLIDE));
+        let (physical, text, link) = (0x4000_1000, LINK + SLIDE + 0x1000, LINK + 0x1000);
+        let hit = |pc, is_set, known: &[u64], is_image: Result<bool, ()>| {
+            map.names_hit(pc, is_set, |name| known.contains(&name), || is_image)
+        };
+
+        assert_eq!(
+            hit(physical, true, &[physical, text, link], Ok(true)),
+            Ok(vec![physical, text, link])
+        );
+        // Our own is at `pc`.
+        assert_eq!(hit(text, true, &[link], Ok(true)), Ok(vec![text, link]));
+        assert_eq!(hit(text, false, &[link], Ok(true)), Ok(vec![link]));
+        assert_eq!(hit(text, false, &[text], Ok(true)), Ok(vec![]));
+        // Something of a process's own.
+        assert_eq!(hit(physical, true, &[text], Ok(false)), Ok(vec![physical]));
+        assert_eq!(hit(physical, false, &[text], Ok(false)), Ok(vec![]));
+        // No translation where there is nothing that it would tell.
+        assert_eq!(hit(physical, true, &[physical], Err(())), Ok(vec![physical]));
     }
 
     #[test]

@@ -5,10 +5,9 @@ use std::ops::Range;
 use super::breakpoints::{AddressSpace, Breakpoints, Resolution, Text};
 use super::link::LinkMap;
 use crate::arch::insn::Word;
-use crate::arch::kernel_tables::KernelTables;
+use crate::arch::kernel_tables::{BADDR, KernelTables};
 use crate::arch::pstate::Level;
 use crate::arch::region::{self, Region};
-use crate::arch::reverse;
 use crate::arch::stage1::{self, Mapping, Regime, Unmapped};
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -22,9 +21,6 @@ impl Text for Memory {
         Memory::write(self, ipa, data)
     }
 }
-
-/// TTBRn_EL1.BADDR; CnP and ASID aside.
-const BADDR: u64 = 0xffff_ffff_fffe;
 
 /// Virtual memory as one vCPU sees it while it stands still.
 pub struct View<'a> {
@@ -122,13 +118,6 @@ impl<'a> View<'a> {
     fn runtime(&self) -> Option<Range<u64>> {
         let is_up = || self.link.code_address().is_some_and(|code| self.walk(code).is_ok());
         self.link.runtime().filter(|_| !is_up())
-    }
-
-    /// The address by which the kernel executes what is at `ipa`, if its tables are known.
-    pub fn executable_address(&self, ipa: u64) -> Option<u64> {
-        let read = |ipa| self.memory.read_u64(ipa);
-        let mut regimes = [&self.regime].into_iter().chain(&self.kernel);
-        regimes.find_map(|regime| reverse::executable_address(ipa, regime, read))
     }
 
     /// What is around `va`, put together from neighbours that are alike, up to a bound.

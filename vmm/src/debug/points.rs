@@ -247,6 +247,10 @@ impl Points {
     pub fn remove_software(&mut self, va: u64, memory: &Memory) {
         self.known.remove(&va);
         self.software_agents.remove(va);
+        // Where our own was in the same register, it needs none.
+        if self.is_stand_in(va) {
+            self.vectors.remove(&va);
+        }
         if !self.vectors.contains(&va) {
             self.software.remove(va, memory);
         }
@@ -329,7 +333,11 @@ impl Points {
         memory: &Memory,
     ) {
         let free = self.free_breakpoints();
-        self.software.follow(free, resolve, memory);
+        // What is at vectors for ourselves is put where they are then, the next time.
+        let Self { known, vectors, software, .. } = self;
+        let is_known = |va| known.contains(&va);
+        software.follow(free, is_known, resolve, memory);
+        vectors.retain(|va| software.contains(*va));
     }
 
     /// All that the debugger has set, with what is to be done at each.

@@ -18,6 +18,7 @@ use super::kernel::Program;
 use super::memory::{self, View};
 use super::monitor;
 use crate::arch::region::{Access, Region};
+use crate::arch::reverse::Patience;
 use crate::kvm::control::{Control, Order, Trap, VcpuStop};
 use crate::kvm::error::Error;
 use crate::kvm::gic::Gic;
@@ -34,6 +35,8 @@ pub struct Guest {
     pub(super) gic: Option<Arc<Gic>>,
     pub(super) handover: Handover,
     prepare: Prepare,
+    /// For the search for the kernel by its tables.
+    patience: Patience,
     /// How a restart went that nobody has asked about yet.
     restarted: Option<Result<(), String>>,
     /// The debugger let it go, and has not stopped it since.
@@ -71,6 +74,7 @@ impl Guest {
             gic: Some(machine.gic),
             handover: machine.handover,
             prepare,
+            patience: Patience::default(),
             restarted: None,
             is_free: false,
             heard_of: None,
@@ -82,6 +86,7 @@ impl Guest {
 
     /// Lets every vCPU run.
     pub fn run(&mut self) {
+        self.patience.regain();
         self.control.resume(vec![Some(Order::Continue); self.control.len()]);
     }
 
@@ -323,6 +328,7 @@ impl Target for Guest {
         }
         self.follow()?;
         self.engine.begin(self.heard_of.take());
+        self.patience.regain();
         let mut orders = vec![None; self.control.len()];
         for (tid, action) in actions {
             if let Some(order) = orders.get_mut(tid.index()) {

@@ -7,7 +7,9 @@ use gdbstub::TargetError;
 use super::arguments;
 use super::run::Call;
 use super::units;
-use crate::arch::stage1::{SCTLR_M, Shape};
+use crate::arch::kernel_tables;
+use crate::arch::pstate::Level;
+use crate::arch::stage1::{Regime, SCTLR_M, Shape};
 use crate::arch::tables::{self, End, Run};
 use crate::kvm::memory::Memory;
 use crate::kvm::regs;
@@ -50,14 +52,20 @@ enum Half {
 }
 
 fn list(call: &mut Call<'_, '_>, half: Half, mair: u64) -> Result<(), TargetError> {
-    let (name, inside) = match half {
-        Half::Lower => ("lower half, TTBR0_EL1", 0),
-        Half::Upper => ("upper half, TTBR1_EL1", u64::MAX),
-        Half::From(va) => ("from there on", va),
+    let inside = match half {
+        Half::Lower => 0,
+        Half::Upper => u64::MAX,
+        Half::From(va) => va,
     };
-    // The last one is the kernel's, should the vCPU be where that is not mapped (KPTI).
-    let regime = call.guest.view(call.tid)?.regimes(inside).last();
-    let Some(regime) = regime else { return Ok(()) };
+    let Some((regime, is_own)) = regime(call, inside)? else { return Ok(()) };
+    let seen = format!("TTBR1_EL1 {:#x} as last seen at EL1", regime.ttbr1);
+    let name = match half {
+        Half::Lower => "lower half, TTBR0_EL1".to_owned(),
+        Half::Upper if is_own => "upper half, TTBR1_EL1".to_owned(),
+        Half::Upper => format!("upper half, {seen}"),
+        Half::From(_) if is_own => "from there on".to_owned(),
+        Half::From(_) => format!("from there on, {seen}"),
+    };
     let from = match half {
         Half::Lower => Ok(0),
         Half::Upper => Shape::of(inside, &regime).map(|shape| u64::MAX << shape.input_bits),
@@ -83,6 +91,21 @@ fn list(call: &mut Call<'_, '_>, half: Half, mair: u64) -> Result<(), TargetErro
         Err(unmapped) => call.print(&format!("{name}: {unmapped}\n")),
     }
     Ok(())
+}
+
+/// What addresses in the half of `inside` are translated by, and whether that is the vCPU's own: only at EL0 with the
+/// kernel unmapped (KPTI) is it not.
+fn regime(call: &Call<'_, '_>, inside: u64) -> Result<Option<(Regime, bool)>, TargetError> {
+    let regimes: Vec<Regime> = call.guest.view(call.tid)?.regimes(inside).collect();
+    let (level, stack, vectors) = call.guest.with_vcpu(call.tid, |vcpu| {
+        Ok((vcpu.pstate()?.level(), vcpu.get(regs::SP_EL1)?, vcpu.get(regs::VBAR_EL1)?))
+    })?;
+    let memory = &call.guest.engine.memory;
+    let chosen = match level {
+        Level::El0 => kernel_tables::kernels(&regimes, stack, vectors, |ipa| memory.read_u64(ipa)),
+        Level::El1 => 0,
+    };
+    Ok(regimes.get(chosen).map(|regime| (*regime, chosen == 0)))
 }
 
 fn line(run: &Run) -> String {

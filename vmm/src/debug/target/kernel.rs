@@ -3,6 +3,8 @@
 use gdbstub::{Relocation, TargetError, Tid};
 
 use super::Guest;
+use crate::arch::reverse;
+use crate::arch::stage1::Regime;
 use crate::debug::link::LinkMap;
 use crate::debug::memory::is_upper;
 
@@ -64,10 +66,27 @@ impl Guest {
         link
     }
 
-    /// Where the kernel's own tables have the Image, once they are in use.
+    /// Where the kernel's own tables have the Image, once they are in use. Looked for once a stop.
     fn text_by_tables(&self, link: LinkMap) -> Option<u64> {
         let code = link.image.checked_add(link.code)?;
-        let find = |index| self.view(Tid::from_index(index)).ok()?.executable_address(code);
-        (0..self.control.len()).find_map(find)?.checked_sub(link.code)
+        let memory = &self.engine.memory;
+        let find = || {
+            let regimes = self.upper_regimes();
+            reverse::executable_address(code, regimes, |ipa| memory.read_u64(ipa))
+        };
+        self.patience.look(find)?.checked_sub(link.code)
+    }
+
+    /// By what vCPUs translate the upper half, or have at EL1.
+    fn upper_regimes(&self) -> impl Iterator<Item = Regime> {
+        (0..self.control.len()).flat_map(|index| {
+            let known = self.with_vcpu(Tid::from_index(index), |vcpu| {
+                let regime = vcpu.regime()?;
+                let tables = vcpu.kernel_tables().iter();
+                let others = tables.map(move |ttbr1| Regime { ttbr1, ..regime });
+                Ok(std::iter::once(regime).chain(others))
+            });
+            known.into_iter().flatten()
+        })
     }
 }
