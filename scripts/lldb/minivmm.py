@@ -91,7 +91,17 @@ def move(target, module, slide):
     """Unless it is there: LLDB looks for every breakpoint again."""
     text = module.FindSymbol("_text").GetStartAddress()
     if text.GetLoadAddress(target) != (text.GetFileAddress() + slide) & MASK:
+        # A breakpoint of a module that is loaded stays where it was.
+        target.ClearModuleLoadAddress(module)
         target.SetModuleLoadAddress(module, slide & MASK)
+
+
+def forget(target):
+    """Has LLDB ask for registers again: it does where a module has changed its place."""
+    module, _ = kernel_module(target)
+    if module is not None:
+        target.ClearModuleLoadAddress(module)
+        place(target)
 
 
 def arrivals(target):
@@ -106,6 +116,7 @@ def expect_arrival(target, module, slide):
         return
     rights = lldb.SBBreakpointName(target, ARRIVAL)
     rights.SetAllowDelete(False)
+    rights.SetAllowDisable(False)
     rights.SetAllowList(False)
     for name in ("__primary_switched", "__secondary_switched"):
         address = module.FindSymbol(name).GetStartAddress().GetFileAddress()
@@ -159,10 +170,12 @@ def run(name, debugger, typed, context, result):
         result.SetError(str(error))
         return
     text, error = monitor(debugger, f"{name}{words}" if words.startswith("/") else f"{name} {words}")
-    if error is None:
-        result.AppendMessage(text.rstrip("\n"))
-    else:
+    if error is not None:
         result.SetError(error)
+        return
+    result.AppendMessage(text.rstrip("\n"))
+    if name == "reset":
+        forget(context.target)
 
 
 def symbols(debugger, _typed, context, _result, _internal):
