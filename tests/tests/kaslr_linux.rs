@@ -42,11 +42,14 @@ fn gdb_session(mut gdb: Gdb, port: u16) {
     gdb.run("break *primary_entry");
     gdb.run("break *start_kernel");
     let said = gdb.run("continue");
-    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+    gdb_comes_to_primary_entry(&mut gdb, &said);
+    gdb_comes_to_start_kernel(&mut gdb, text);
 
     // A guest that is made anew moves to the same place.
     let said = gdb.run("run");
-    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+    gdb_comes_to_primary_entry(&mut gdb, &said);
+    gdb_steps_over_the_turning_on_of_the_mmu(&mut gdb, text);
+    gdb_comes_to_start_kernel(&mut gdb, text);
 
     // Who comes later is told what is seen in the guest.
     gdb.run("disconnect");
@@ -70,11 +73,35 @@ fn gdb_is_told_where_the_kernel_will_be(gdb: &mut Gdb, text: u64) {
     assert_eq!(slide, format!("slide {:#x}", text - linked_text()));
 }
 
-/// By way of `primary_entry`, of which GDB has said something.
-fn gdb_comes_to_start_kernel(gdb: &mut Gdb, said: &str, text: u64) {
+/// GDB has said something of it.
+fn gdb_comes_to_primary_entry(gdb: &mut Gdb, said: &str) {
     assert!(said.contains("received signal SIGTRAP"), "{said}");
     let entry = gdb.value("(long) primary_entry - (long) _text");
     assert_eq!(gdb.value("$pc"), IMAGE + entry);
+}
+
+/// By single steps, up to a breakpoint where the kernel has moved to.
+fn gdb_steps_over_the_turning_on_of_the_mmu(gdb: &mut Gdb, text: u64) {
+    let code = gdb.run("x/40i __enable_mmu");
+    let line = code.lines().find(|line| line.contains("msr\tsctlr_el1, "));
+    let line = line.unwrap_or_else(|| panic!("no write of SCTLR_EL1 in {code}"));
+    let turning_on = gdb.value(line.trim().split(' ').next().unwrap_or_default()) - text + IMAGE;
+    gdb.run("break *__enable_mmu");
+    gdb.run("tbreak *__primary_switched");
+    let said = gdb.run("continue");
+    assert!(said.contains("received signal SIGTRAP"), "{said}");
+    assert_eq!(gdb.value("$pc"), gdb.value("&__enable_mmu") - text + IMAGE);
+
+    let steps = gdb.steps_while(&format!("$pc != {:#x}", turning_on + 4));
+    assert!(steps.ends_with(&[turning_on, turning_on + 4]), "{steps:x?}");
+    gdb.run("clear *__enable_mmu");
+    let said = gdb.run("continue");
+    assert!(said.contains("Temporary breakpoint "), "{said}");
+    assert_eq!(gdb.place(), "__primary_switched");
+    assert_eq!(gdb.value("$pc"), gdb.value("&__primary_switched"));
+}
+
+fn gdb_comes_to_start_kernel(gdb: &mut Gdb, text: u64) {
     let said = gdb.run("continue");
     assert!(said.contains("Breakpoint 2, ") && said.contains("start_kernel ("), "{said}");
     assert_eq!(gdb.value("kimage_voffset"), text - IMAGE);
