@@ -142,6 +142,31 @@ fn lldb_address(lldb: &mut Lldb, symbol: &str) -> u64 {
     u64::from_str_radix(digits, 16).expect("digits")
 }
 
+fn lldb_steps_over_the_turning_on_of_the_mmu(lldb: &mut Lldb, text: u64) {
+    let routine = lldb_address(lldb, "__enable_mmu");
+    let said = lldb.run(&format!("memory read --size 4 --format x --count 40 {routine:#x}"));
+    let words = said.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, words)| {
+        let word = |word: &str| u32::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        words.split(' ').filter_map(word).collect::<Vec<_>>()
+    });
+    // MSR SCTLR_EL1, Xt (Arm ARM, SCTLR_EL1).
+    let position = words.into_iter().position(|word| word & !0x1f == 0xd518_1000);
+    let position = position.unwrap_or_else(|| panic!("no write of SCTLR_EL1 in {said}"));
+    let turning_on = routine + 4 * position as u64;
+    lldb.run(&format!("breakpoint set --address {turning_on:#x}"));
+    let said = lldb.run("continue");
+    assert!(said.contains("stop reason = signal SIGTRAP"), "{said}");
+    let turning_on = turning_on - text + IMAGE;
+    assert_eq!(lldb.run("register read pc"), format!("pc = {turning_on:#018x}"));
+
+    let said = lldb.run("thread step-inst");
+    assert!(said.contains("stop reason = instruction step"), "{said}");
+    assert_eq!(lldb.run("register read pc"), format!("pc = {:#018x}", turning_on + 4));
+    let said = lldb.run("thread step-inst");
+    assert!(said.contains("stop reason = instruction step"), "{said}");
+    assert_eq!(lldb.run("register read pc"), format!("pc = {:#018x}", turning_on + 8));
+}
+
 #[test]
 fn lldb_knows_where_the_kernel_will_be() {
     if lacks(lldb::PROGRAM) {
@@ -166,6 +191,7 @@ fn lldb_knows_where_the_kernel_will_be() {
     assert_eq!(said, format!("pc = {:#018x}", entry - text + IMAGE));
     let said = lldb.run("thread step-inst");
     assert!(said.contains("stop reason = instruction step"), "{said}");
+    lldb_steps_over_the_turning_on_of_the_mmu(&mut lldb, text);
     let said = lldb.run("continue");
     assert!(said.contains("stop reason = breakpoint 2."), "{said}");
     assert!(said.contains("`start_kernel"), "{said}");
