@@ -268,6 +268,8 @@ define_commands()
 if "no memory regions" in gdb.execute("info mem", to_string=True):
     gdb.execute("mem 0 0 rw cache")
 gdb.execute("set dcache line-size 1024")
+# 16 MiB in all, of which GDB allocates what it uses: lx-ps takes about 2 KiB for each task, and some log buffers have megabytes.
+gdb.execute("set dcache size 16384")
 # These two load vmlinux where it is linked. lx-symbols uses one of them, and goes on to look at the kernel.
 for loads in ("file", "symbol-file"):
     gdb.execute(f"define hookpost-{loads}\nminivmm symbols\nend")

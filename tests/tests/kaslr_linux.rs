@@ -42,11 +42,14 @@ fn gdb_session(mut gdb: Gdb, port: u16) {
     gdb.run("break *primary_entry");
     gdb.run("break *start_kernel");
     let said = gdb.run("continue");
-    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+    gdb_comes_to_primary_entry(&mut gdb, &said);
+    gdb_comes_to_start_kernel(&mut gdb, text);
 
     // A guest that is made anew moves to the same place.
     let said = gdb.run("run");
-    gdb_comes_to_start_kernel(&mut gdb, &said, text);
+    gdb_comes_to_primary_entry(&mut gdb, &said);
+    gdb_steps_over_the_turning_on_of_the_mmu(&mut gdb, text);
+    gdb_comes_to_start_kernel(&mut gdb, text);
 
     // Who comes later is told what is seen in the guest.
     gdb.run("disconnect");
@@ -70,11 +73,35 @@ fn gdb_is_told_where_the_kernel_will_be(gdb: &mut Gdb, text: u64) {
     assert_eq!(slide, format!("slide {:#x}", text - linked_text()));
 }
 
-/// By way of `primary_entry`, of which GDB has said something.
-fn gdb_comes_to_start_kernel(gdb: &mut Gdb, said: &str, text: u64) {
+/// GDB has said something of it.
+fn gdb_comes_to_primary_entry(gdb: &mut Gdb, said: &str) {
     assert!(said.contains("received signal SIGTRAP"), "{said}");
     let entry = gdb.value("(long) primary_entry - (long) _text");
     assert_eq!(gdb.value("$pc"), IMAGE + entry);
+}
+
+/// By single steps, up to a breakpoint where the kernel has moved to.
+fn gdb_steps_over_the_turning_on_of_the_mmu(gdb: &mut Gdb, text: u64) {
+    let code = gdb.run("x/40i __enable_mmu");
+    let line = code.lines().find(|line| line.contains("msr\tsctlr_el1, "));
+    let line = line.unwrap_or_else(|| panic!("no write of SCTLR_EL1 in {code}"));
+    let turning_on = gdb.value(line.trim().split(' ').next().unwrap_or_default()) - text + IMAGE;
+    gdb.run("break *__enable_mmu");
+    gdb.run("tbreak *__primary_switched");
+    let said = gdb.run("continue");
+    assert!(said.contains("received signal SIGTRAP"), "{said}");
+    assert_eq!(gdb.value("$pc"), gdb.value("&__enable_mmu") - text + IMAGE);
+
+    let steps = gdb.steps_while(&format!("$pc != {:#x}", turning_on + 4));
+    assert!(steps.ends_with(&[turning_on, turning_on + 4]), "{steps:x?}");
+    gdb.run("clear *__enable_mmu");
+    let said = gdb.run("continue");
+    assert!(said.contains("Temporary breakpoint "), "{said}");
+    assert_eq!(gdb.place(), "__primary_switched");
+    assert_eq!(gdb.value("$pc"), gdb.value("&__primary_switched"));
+}
+
+fn gdb_comes_to_start_kernel(gdb: &mut Gdb, text: u64) {
     let said = gdb.run("continue");
     assert!(said.contains("Breakpoint 2, ") && said.contains("start_kernel ("), "{said}");
     assert_eq!(gdb.value("kimage_voffset"), text - IMAGE);
@@ -115,6 +142,31 @@ fn lldb_address(lldb: &mut Lldb, symbol: &str) -> u64 {
     u64::from_str_radix(digits, 16).expect("digits")
 }
 
+fn lldb_steps_over_the_turning_on_of_the_mmu(lldb: &mut Lldb, text: u64) {
+    let routine = lldb_address(lldb, "__enable_mmu");
+    let said = lldb.run(&format!("memory read --size 4 --format x --count 40 {routine:#x}"));
+    let words = said.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, words)| {
+        let word = |word: &str| u32::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        words.split(' ').filter_map(word).collect::<Vec<_>>()
+    });
+    // MSR SCTLR_EL1, Xt (Arm ARM, SCTLR_EL1).
+    let position = words.into_iter().position(|word| word & !0x1f == 0xd518_1000);
+    let position = position.unwrap_or_else(|| panic!("no write of SCTLR_EL1 in {said}"));
+    let turning_on = routine + 4 * position as u64;
+    lldb.run(&format!("breakpoint set --address {turning_on:#x}"));
+    let said = lldb.run("continue");
+    assert!(said.contains("stop reason = signal SIGTRAP"), "{said}");
+    let turning_on = turning_on - text + IMAGE;
+    assert_eq!(lldb.run("register read pc"), format!("pc = {turning_on:#018x}"));
+
+    let said = lldb.run("thread step-inst");
+    assert!(said.contains("stop reason = instruction step"), "{said}");
+    assert_eq!(lldb.run("register read pc"), format!("pc = {:#018x}", turning_on + 4));
+    let said = lldb.run("thread step-inst");
+    assert!(said.contains("stop reason = instruction step"), "{said}");
+    assert_eq!(lldb.run("register read pc"), format!("pc = {:#018x}", turning_on + 8));
+}
+
 #[test]
 fn lldb_knows_where_the_kernel_will_be() {
     if lacks(lldb::PROGRAM) {
@@ -139,6 +191,7 @@ fn lldb_knows_where_the_kernel_will_be() {
     assert_eq!(said, format!("pc = {:#018x}", entry - text + IMAGE));
     let said = lldb.run("thread step-inst");
     assert!(said.contains("stop reason = instruction step"), "{said}");
+    lldb_steps_over_the_turning_on_of_the_mmu(&mut lldb, text);
     let said = lldb.run("continue");
     assert!(said.contains("stop reason = breakpoint 2."), "{said}");
     assert!(said.contains("`start_kernel"), "{said}");

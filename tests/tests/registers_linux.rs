@@ -10,6 +10,9 @@ const PROMPT: &str = "/root # ";
 /// The guest's clock goes on while it is stopped, and where a client is slow that is long enough for RCU.
 const CMDLINE: &str = "console=ttyAMA0 quiet panic=-1 nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
 
+/// Where the Image is loaded.
+const IMAGE: u64 = 0x4000_0000;
+
 /// Debian's kernel, waiting at its first instruction.
 fn boot(port: u16) -> Minivmm {
     Minivmm::boot_with(CMDLINE, &kernel(), &["--gdb", &port.to_string()])
@@ -74,6 +77,34 @@ fn gdb_writes_no_id_register(gdb: &mut Gdb) {
     assert_eq!(gdb.value("$ID_AA64PFR0_EL1"), before);
 }
 
+/// What the words are that GDB examines at this address.
+fn examined(gdb: &mut Gdb, address: u64) -> String {
+    let said = gdb.run(&format!("x/2xg {address:#x}"));
+    said.split_once(":\t").unwrap_or_else(|| panic!("{said}")).1.to_owned()
+}
+
+fn gdb_examines_physical_memory(gdb: &mut Gdb) {
+    let banner = gdb.value("&linux_banner");
+    let physical = banner - gdb.value("&_text") + IMAGE;
+    let expected = examined(gdb, banner);
+    // "Linux ver", little-endian.
+    assert!(expected.starts_with("0x65762078756e694c\t0x"), "{expected}");
+
+    let said = gdb.run("maintenance packet Qqemu.PhyMemMode:1");
+    assert!(said.ends_with("received: \"OK\""), "{said}");
+    let said = gdb.run("maintenance packet qqemu.PhyMemMode");
+    assert!(said.ends_with("received: \"1\""), "{said}");
+    assert_eq!(examined(gdb, physical), expected);
+    let said = gdb.run(&format!("x/2xg {banner:#x}"));
+    assert!(said.contains("Cannot access memory at address 0x"), "{said}");
+
+    let said = gdb.run("maintenance packet Qqemu.PhyMemMode:0");
+    assert!(said.ends_with("received: \"OK\""), "{said}");
+    let said = gdb.run("maintenance packet qqemu.PhyMemMode");
+    assert!(said.ends_with("received: \"0\""), "{said}");
+    assert_eq!(examined(gdb, banner), expected);
+}
+
 /// GDB 13 does not know how the kernel signs return addresses; its backtraces end early.
 #[test]
 fn gdb_13_reads_system_registers_of_linux() {
@@ -83,6 +114,7 @@ fn gdb_13_reads_system_registers_of_linux() {
 
     gdb.assert_no_complaint();
     gdb_writes_no_id_register(&mut gdb);
+    gdb_examines_physical_memory(&mut gdb);
 }
 
 #[test]
@@ -110,6 +142,7 @@ fn gdb_16_sees_through_signed_addresses_of_linux_and_reads_a_process() {
     gdb_reads_and_writes_a_process(&mut gdb, &mut minivmm);
     gdb.assert_no_complaint();
     gdb_writes_no_id_register(&mut gdb);
+    gdb_examines_physical_memory(&mut gdb);
 }
 
 /// Stops in a system call of `cat`, changes the name of the file it opens, and stops again where it goes on in EL0.

@@ -152,6 +152,8 @@ fn the_scripts_tell_of_tasks_and_messages(gdb: &mut Gdb) {
     assert!(said.contains("] Linux version "), "{said}");
     let said = counted(gdb, "lx-ps", 200);
     assert!(said.contains("   1   init\n") && said.contains("   swapper/0\n"), "{said}");
+    let said = gdb.run("lx-version");
+    assert!(said.starts_with("Linux version ") && said.contains(" SMP "), "{said}");
     let said = gdb.run("lx-cpus");
     assert!(said.contains("Online CPUs   : [0, 1]"), "{said}");
     let said = gdb.run("print $lx_current().comm");
@@ -221,6 +223,7 @@ fn commands_reach_the_monitor(program: &str) {
     assert_eq!(gdb.run(&format!("source {}", script.display())), "");
     assert_eq!(gdb.run("info mem").matches(" rw cache").count(), 1);
     assert_eq!(gdb.run("show dcache line-size"), "Dcache line size is 1024.");
+    assert_eq!(gdb.run("show dcache size"), "Number of dcache lines is 16384.");
     for command in [
         "vcpus",
         "gic all",

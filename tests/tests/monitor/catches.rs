@@ -219,3 +219,140 @@ fn the_panic_is_where_the_user_says_or_the_symbols_which_not_every_guest_has() {
     assert_eq!(why, "all 6 hardware breakpoints are in use");
     assert_eq!(rsp.told("catch"), "nothing is caught\n");
 }
+
+/// The guest `brk_cpus` where its vectors are set.
+fn debug_endless(more: &[&str]) -> (Minivmm, Rsp) {
+    let (minivmm, mut rsp) = debug("brk_cpus", more);
+    run_to(&mut rsp, "brk_cpus", "before_bug");
+    (minivmm, rsp)
+}
+
+#[test]
+fn a_range_step_ends_at_a_caught_brk_and_the_next_one_takes_it() {
+    let (_minivmm, mut rsp) = debug_endless(&[]);
+    let [before, bug, taken] =
+        ["before_bug", "bug", "taken"].map(|symbol| bare_symbol("brk_cpus", symbol));
+    rsp.told("catch brk on");
+    // All there is.
+    let everything = format!("vCont;r{before:x},{:x}:p1.1", taken + 0x100);
+    // What is around the BRK.
+    let loops = format!("vCont;r{before:x},{:x}:p1.1", bug + 8);
+
+    for count in 0..3 {
+        let stop = caught(&mut rsp, &everything, "BRK 0x800");
+        assert_eq!((stop.pc(), stop.register(21)), (bug, count), "{}", stop.text);
+    }
+    let stop = rsp.resume(&loops);
+    assert_eq!((stop.pc(), stop.register(21)), (taken, 2), "{}", stop.text);
+    // And out of a range that starts at the BRK.
+    run_to(&mut rsp, "brk_cpus", "counted");
+    assert_eq!(rsp.resume("vCont;s:p1.1").pc(), bug + 4);
+    assert_eq!(caught(&mut rsp, &loops, "BRK 0x800").pc(), bug);
+    let at_it = format!("vCont;r{bug:x},{:x}:p1.1", bug + 4);
+    assert_eq!(rsp.resume(&at_it).pc(), taken);
+}
+
+/// Bytecode of a condition (GDB manual, Agent Expressions): whether x21 is this number.
+fn x21_is(value: u8) -> String {
+    format!("X7,26001522{value:02x}1327")
+}
+
+#[test]
+fn a_breakpoints_condition_is_its_own_and_not_the_catchs() {
+    let (_minivmm, mut rsp) = debug_endless(&[]);
+    let [bug, taken] = ["bug", "taken"].map(|symbol| bare_symbol("brk_cpus", symbol));
+    rsp.told("catch brk on");
+    rsp.order(&format!("Z0,{bug:x},4;{}", x21_is(1)));
+
+    // False, true, false.
+    for (count, swbreak) in [(0, None), (1, Some("")), (2, None)] {
+        rsp.send("vCont;c");
+        let (said, stop) = rsp.words();
+        assert_eq!(said, format!("catch: vCPU 0: BRK 0x800 at {bug:#x} (BUG or WARN in Linux)\n"));
+        assert_eq!((stop.pc(), stop.register(21)), (bug, count), "{}", stop.text);
+        assert_eq!(stop.field("swbreak"), swbreak, "{}", stop.text);
+    }
+    // Without the catch the condition alone counts, and the other way round.
+    rsp.told("catch brk off");
+    rsp.order(&format!("Z0,{bug:x},4;{}", x21_is(5)));
+    let stop = rsp.resume("vCont;c");
+    assert_eq!((stop.field("swbreak"), stop.register(21)), (Some(""), 5), "{}", stop.text);
+    rsp.order(&format!("z0,{bug:x},4"));
+    rsp.told("catch brk on");
+    assert_eq!(caught(&mut rsp, "vCont;c", "BRK 0x800").register(21), 5);
+    assert_eq!(caught(&mut rsp, "vCont;c", "BRK 0x800").register(21), 6);
+    rsp.told("catch brk off");
+
+    // The same at a vector's first instruction.
+    rsp.told("catch exception brk");
+    rsp.order(&format!("Z0,{taken:x},4;{}", x21_is(8)));
+    for (count, swbreak) in [(6, None), (7, None), (8, Some("")), (9, None)] {
+        rsp.send("vCont;c");
+        let (said, stop) = rsp.words();
+        assert!(said.starts_with("catch: vCPU 0: exception brk"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!((stop.pc(), stop.register(21)), (taken, count), "{}", stop.text);
+        assert_eq!(stop.field("swbreak"), swbreak, "{}", stop.text);
+    }
+    // A class that none of these is of.
+    rsp.told("catch exception off");
+    rsp.told("catch exception svc");
+    rsp.order(&format!("Z0,{taken:x},4;{}", x21_is(20)));
+    let stop = rsp.resume("vCont;c");
+    assert_eq!((stop.field("swbreak"), stop.register(21)), (Some(""), 20), "{}", stop.text);
+}
+
+#[test]
+fn two_vcpus_that_run_into_one_brk_are_caught_each_and_take_it_once_for_each_stop() {
+    let (_minivmm, mut rsp) = debug("brk_cpus", &["--cpus", "2"]);
+    let bug = bare_symbol("brk_cpus", "bug");
+    rsp.told("catch brk on 0x800");
+    let mut counts = [0; 2];
+
+    while counts.iter().any(|count| *count < 5) {
+        rsp.send("vCont;c");
+        let (said, stop) = rsp.words();
+        let cpu = stop.thread() as usize - 1;
+        assert_eq!(
+            said,
+            format!("catch: vCPU {cpu}: BRK 0x800 at {bug:#x} (BUG or WARN in Linux)\n")
+        );
+        assert_eq!((stop.pc(), stop.register(21)), (bug, counts[cpu]), "{}", stop.text);
+        counts[cpu] += 1;
+        assert!(counts.iter().sum::<u64>() < 1000, "one of them is kept waiting: {counts:?}");
+    }
+}
+
+#[test]
+fn nothing_is_caught_any_longer_when_the_debugger_has_detached() {
+    let (minivmm, mut rsp) = debug_endless(&[]);
+    let [bug, taken, counted] =
+        ["bug", "taken", "counted"].map(|symbol| bare_symbol("brk_cpus", symbol));
+    let port = rsp.port();
+    rsp.told("catch brk on");
+    rsp.told("catch exception brk");
+    rsp.told(&format!("catch panic on {counted:#x}"));
+    for (at, words) in
+        [(bug, "BRK 0x800"), (taken, "exception brk"), (counted, "panic at"), (bug, "BRK 0x800")]
+    {
+        assert_eq!(caught(&mut rsp, "vCont;c", words).pc(), at);
+    }
+
+    rsp.order("D;1");
+    drop(rsp);
+
+    let mut rsp = Rsp::connect(port);
+    assert_eq!(rsp.told("catch"), "nothing is caught\n");
+    let before = rsp.register(21);
+    assert!(before >= 1, "{before}");
+    rsp.order(&format!("Z1,{counted:x},4"));
+    // `resume` fails on words.
+    let first = rsp.resume("vCont;c").register(21);
+    for count in 1..5 {
+        assert_eq!(rsp.resume("vCont;s:p1.1").pc(), bug + 4);
+        let stop = rsp.resume("vCont;c");
+        assert_eq!((stop.pc(), stop.register(21)), (counted, first + count), "{}", stop.text);
+    }
+    rsp.send("k");
+    assert_eq!(minivmm.finish().status, 0);
+}
