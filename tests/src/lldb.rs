@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::scratch;
 use crate::transcript::{PATIENCE, Transcript};
+use crate::{guest, scratch};
 
 /// The program's name.
 pub const PROGRAM: &str = "lldb-19";
@@ -24,9 +24,13 @@ pub struct Lldb {
 impl Lldb {
     /// Starts LLDB with these symbols.
     pub fn start(symbols: &Path) -> Self {
+        // What it has found in a vmlinux is kept: that takes it more than a minute.
+        let index =
+            format!("settings set symbols.lldb-index-cache-path {}", guest("lldb-index").display());
         // Errors in order with everything else, as on a terminal.
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$0\" --no-lldbinit --no-use-colors \"$@\" 2>&1", PROGRAM])
+            .args(["-O", "settings set symbols.enable-lldb-index-cache true", "-O", &index])
             .arg(symbols)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -170,7 +170,8 @@ fn linux_boots_from_its_vmlinux() {
 #[test]
 fn a_reset_sets_breakpoints_in_linux_that_no_tables_lead_to_yet_again() {
     let port = Minivmm::free_port();
-    let _minivmm = boot(port);
+    let minivmm = boot(port);
+    minivmm.stderr.expect("guest waits at its first instruction");
     let mut rsp = Rsp::connect(port);
     let said = rsp.told("kernel");
     let text = said.lines().find_map(|line| line.strip_prefix("text 0x")).expect("an address");
