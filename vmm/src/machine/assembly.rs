@@ -1,6 +1,7 @@
 //! A guest put together: KVM, memory, files and devices. With a debugger this may happen many times,
 //! one guest after the other.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -39,8 +40,8 @@ pub struct Assembly {
     config: Config,
     /// The kernel's, with what was added to the user's.
     cmdline: String,
-    /// The same for each guest, so that what a debugger knows of addresses stays right.
-    kaslr_seed: u64,
+    /// Drawn for the first guest, and the same for each, so that what a debugger knows of addresses stays right.
+    kaslr_seed: OnceCell<u64>,
     line: Line,
     /// Each guest gets a new one in place of the last.
     uart: Uart,
@@ -57,26 +58,22 @@ impl IrqLine for Unconnected {
 impl Assembly {
     /// For guests of this configuration, one at a time. `stops` becomes readable when one of their vCPUs
     /// stops by itself.
-    pub fn new(
-        config: &Config,
-        cmdline: String,
-        line: &Line,
-        stops: Arc<EventFd>,
-    ) -> Result<Self, Outcome> {
-        let kaslr_seed = match config.kaslr_seed {
-            Some(seed) => seed,
-            // 0 stands for none.
-            None => u64::from_ne_bytes(random()?).max(1),
-        };
+    pub fn new(config: &Config, cmdline: String, line: &Line, stops: Arc<EventFd>) -> Self {
+        let kaslr_seed = config.kaslr_seed.map(OnceCell::from).unwrap_or_default();
         let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
         let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
         let (config, line) = (config.clone(), line.clone());
-        Ok(Self { config, cmdline, kaslr_seed, line, uart, stops })
+        Self { config, cmdline, kaslr_seed, line, uart, stops }
     }
 
     /// The device tree's seed, unless it is the user's tree.
-    pub fn kaslr_seed(&self) -> u64 {
-        self.kaslr_seed
+    pub fn kaslr_seed(&self) -> Result<u64, Outcome> {
+        if let Some(seed) = self.kaslr_seed.get() {
+            return Ok(*seed);
+        }
+        // 0 stands for none.
+        let seed = u64::from_ne_bytes(random()?).max(1);
+        Ok(*self.kaslr_seed.get_or_init(|| seed))
     }
 
     /// The UART that the console is connected to, whatever the guest.
@@ -131,7 +128,7 @@ impl Assembly {
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
-            kaslr_seed: Some(self.kaslr_seed),
+            kaslr_seed: Some(self.kaslr_seed()?),
         };
         fdt::build(&machine).map_err(|error| host("device tree", &chain(&error)))
     }
@@ -156,7 +153,7 @@ impl Assembly {
         let Files { kernel, kind, placement, vmlinux, .. } = files;
         let is_fixed = !has_tree && !self.may_relocate();
         // Without a seed it may be the CPU's random numbers (FEAT_RNG).
-        let is_certain = !has_tree && self.kaslr_seed != 0;
+        let is_certain = !has_tree && self.kaslr_seed()? != 0;
         let scout = Scout { plan: self.plan(), kernel, placement, dtb, is_certain };
         let program = kernel::program(scout, kind, vmlinux, is_fixed)?;
         Ok(Machine { control, engine, program, gic, handover })

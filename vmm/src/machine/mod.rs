@@ -58,7 +58,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
     let console = Console::new(ends).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
-    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops))?;
+    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
     let support = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
     if let Some(path) = &config.dump_dtb {
@@ -72,7 +72,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     }
 
     if config.gdb.is_some() && files.dtb.is_none() && assembly.may_relocate() {
-        say(format_args!("KASLR is on: --kaslr-seed {:#x} repeats it", assembly.kaslr_seed()));
+        say(format_args!("KASLR is on: --kaslr-seed {:#x} repeats it", assembly.kaslr_seed()?));
     }
 
     let start_console =
