@@ -81,6 +81,9 @@ pub struct Description {
     told: usize,
     /// How many of them are in a `g` packet.
     in_g: usize,
+    /// What rides along in a stop reply to GDB and to LLDB, by number: the core, and what the client would ask for at
+    /// each stop. That is the masks, as soon as GDB looks at a pointer, and the length of vectors for LLDB.
+    expedited: [Vec<(u16, Entry)>; 2],
     /// target.xml for GDB and for LLDB.
     xml: [String; 2],
 }
@@ -88,7 +91,7 @@ pub struct Description {
 impl Description {
     /// The description of what there is.
     pub fn new(contents: Contents) -> Self {
-        let core = Register::core().map(|(_, reg)| reg);
+        let core = Register::core();
         let fp_state = [Register::Fpsr, Register::Fpcr];
         let vectors = || (0..32).map(Register::V);
         let floating: Vec<Register> = match contents.vector_length {
@@ -133,8 +136,19 @@ impl Description {
                 entries.push(Entry { reg, size: 16, offset: offset.unwrap_or_default() });
             }
         }
-        let mut description =
-            Self { contents, entries, told, in_g, xml: [const { String::new() }; 2] };
+        let numbered = || (0..).zip(entries.iter().copied());
+        let core = Register::core().count();
+        let expedited = |is_asked_for: fn(Register) -> bool| {
+            numbered()
+                .filter(|(number, entry)| usize::from(*number) < core || is_asked_for(entry.reg))
+                .collect()
+        };
+        let expedited = [
+            expedited(|reg| matches!(reg, Register::PacMask(_))),
+            expedited(|reg| reg == Register::Vg),
+        ];
+        let xml = [const { String::new() }; 2];
+        let mut description = Self { contents, entries, told, in_g, expedited, xml };
         description.xml = [false, true].map(|is_lldb| target_xml::document(&description, is_lldb));
         description
     }
@@ -176,6 +190,12 @@ impl Description {
     /// Bytes of a `g` packet, before hex.
     pub(crate) fn g_size(&self) -> usize {
         self.in_g().iter().map(|entry| entry.size).sum()
+    }
+
+    /// What rides along in a stop reply.
+    pub(crate) fn expedited(&self, is_lldb: bool) -> &[(u16, Entry)] {
+        let [gdb, lldb] = &self.expedited;
+        if is_lldb { lldb } else { gdb }
     }
 
     /// All that a client is told of, by number.

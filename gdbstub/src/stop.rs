@@ -1,6 +1,8 @@
 //! Why the target stopped, and the stop reply that says so (RSP manual, Stop Reply Packets).
 
+use crate::aarch64::RegisterValue;
 use crate::command::ClientFeatures;
+use crate::hex;
 use crate::target::{Kind, Tid};
 use crate::thread_id::{self, PROCESS};
 
@@ -46,12 +48,12 @@ pub enum StopReason {
 
 impl Stop {
     /// The stop reply's data, with more fields as they stand. `registers` ride along as
-    /// `number:digits;`, so that the client need not ask for them.
+    /// `number:value;`, so that the client need not ask for them: number, bytes and value of each.
     pub(crate) fn reply(
         &self,
         client: ClientFeatures,
         more: &str,
-        registers: impl Iterator<Item = (u16, String)>,
+        registers: impl Iterator<Item = (u16, usize, RegisterValue)>,
     ) -> Vec<u8> {
         match self.reason {
             StopReason::Exited(status) if client.multiprocess => {
@@ -66,8 +68,15 @@ impl Stop {
         let reason = self.reason.field(client);
         let mut data =
             format!("T{signal:02x}thread:{thread};core:{core:x};{reason}{more}").into_bytes();
-        for (number, digits) in registers {
-            data.extend(format!("{number:02x}:{digits};").bytes());
+        for (number, size, value) in registers {
+            let [high, low] = number.to_be_bytes();
+            if high != 0 {
+                data.extend(hex::pair(high));
+            }
+            data.extend(hex::pair(low));
+            data.push(b':');
+            value.push_hex(size, &mut data);
+            data.push(b';');
         }
         data
     }
@@ -172,14 +181,14 @@ mod tests {
     fn registers_ride_along_in_target_byte_order() {
         let stop = Stop { tid: Tid::FIRST, reason: StopReason::Step };
         let registers = [
-            (1, "8877665544332211".to_owned()),
-            (32, "0000084000000000".to_owned()),
-            (0x101, "c5030000".to_owned()),
+            (1, 8, 0x1122_3344_5566_7788_u64.into()),
+            (32, 8, 0x4008_0000_u64.into()),
+            (0x101, 4, 0x3c5_u32.into()),
         ];
 
         assert_eq!(
             text(stop.reply(GDB, "", registers.into_iter())),
-            "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;101:c5030000;"
+            "T05thread:p1.1;core:0;01:8877665544332211;20:0000084000000000;0101:c5030000;"
         );
     }
 }

@@ -6,7 +6,6 @@ use crate::command::Described;
 use crate::hex;
 use crate::json;
 use crate::reply::{Error, Reply};
-use crate::session::registers::expedited;
 use crate::session::{Session, State, threads};
 use crate::stop::{self, Stop, StopReason};
 use crate::target::{AddressBits, MemoryRegion, Permissions, Target, Tid};
@@ -112,10 +111,13 @@ impl Session {
             StopReason::Watch { addr, .. } => format!("\"description\":\"{addr}\","),
             _ => String::new(),
         };
-        let registers: Vec<String> = expedited(target, true)
-            .filter_map(|(number, reg)| {
-                let value = target.read_register(tid, reg).ok()?;
-                Some(format!("\"{number}\":\"{}\"", value.to_hex(reg.core_size())))
+        let description = target.description();
+        let registers: Vec<String> = description
+            .expedited(true)
+            .iter()
+            .filter_map(|(number, entry)| {
+                let value = target.read_register(tid, entry.reg).ok()?;
+                Some(format!("\"{number}\":\"{}\"", hex::text(&value.to_bytes(entry.size))))
             })
             .collect();
         format!(

@@ -1,6 +1,6 @@
 //! `g`, `G`, `p`, `P` (RSP manual, Packets).
 
-use crate::aarch64::{PacMask, Register, RegisterValue};
+use crate::aarch64::RegisterValue;
 use crate::description::{Description, Entry};
 use crate::hex::HexBytes;
 use crate::reply::{Error, Reply};
@@ -97,18 +97,4 @@ fn read(
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-/// What rides along in a stop reply, with its numbers: the core, and what a client asks for at each
-/// stop. With GDB that is the masks, as soon as it looks at a pointer, with LLDB the length of vectors.
-pub fn expedited(
-    target: &dyn Target,
-    is_lldb: bool,
-) -> impl Iterator<Item = (u16, Register)> + use<> {
-    let description = target.description();
-    let masks = PacMask::ALL.into_iter().map(Register::PacMask);
-    let more =
-        masks.filter(move |_| !is_lldb).chain([Register::Vg].into_iter().filter(move |_| is_lldb));
-    let numbered = move |reg| description.number(reg).map(|number| (number, reg));
-    Register::core().chain(more.filter_map(numbered))
 }

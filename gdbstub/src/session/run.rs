@@ -5,7 +5,6 @@ use std::iter;
 use crate::aarch64::Register;
 use crate::command::ThreadAction;
 use crate::reply::{Error, Reply};
-use crate::session::registers::expedited;
 use crate::session::{Session, State};
 use crate::stop::{self, Stop, StopReason};
 use crate::target::{Action, Target, TargetError, Tid};
@@ -86,9 +85,10 @@ impl Session {
             return Reply::Bytes(stop.reply(self.client, "", iter::empty()));
         }
         let more = self.lldb_fields(target, stop);
-        let registers = expedited(target, self.lldb.is_here).filter_map(|(number, reg)| {
-            let value = target.read_register(stop.tid, reg).ok()?;
-            Some((number, value.to_hex(reg.core_size())))
+        let description = target.description();
+        let expedited = description.expedited(self.lldb.is_here).iter();
+        let registers = expedited.filter_map(|(number, entry)| {
+            Some((*number, entry.size, target.read_register(stop.tid, entry.reg).ok()?))
         });
         Reply::Bytes(stop.reply(self.client, &more, registers))
     }
