@@ -100,9 +100,6 @@ impl RegisterSet {
         value: &RegisterValue,
     ) -> Result<(), TargetError> {
         let wide = |id, size| vcpu.set_wide(id, &value.to_bytes(size));
-        if matches!(register, Register::Vg | Register::PacMask(_)) {
-            return self.check_same(vcpu, register, value);
-        }
         let written = match register {
             Register::X(n) => vcpu.set(regs::x(n.into()), value.as_u64()),
             Register::Sp => vcpu.sp_id().and_then(|id| vcpu.set(id, value.as_u64())),
@@ -119,7 +116,7 @@ impl RegisterSet {
             Register::Ffr => wide(regs::FFR, self.vector_length / 8),
             Register::Tpidr => vcpu.set(regs::TPIDR_EL0, value.as_u64()),
             Register::Tpidr2 => vcpu.set(regs::TPIDR2_EL0, value.as_u64()),
-            Register::Vg | Register::PacMask(_) => Ok(()),
+            Register::Vg | Register::PacMask(_) => return self.check_same(vcpu, register, value),
             Register::System(n) => match self.system.get(usize::from(n)) {
                 Some(system) => return write_system(vcpu, system, value.as_u64()),
                 None => Ok(()),
