@@ -58,7 +58,8 @@ pub fn step_and_registers(stage: &Stage) -> Vec<Row> {
 
 fn get_registers(debugger: &mut Debugger) {
     let reply = debugger.ask("g");
-    assert!(reply.len() > 60, "g: {}", reply.escape_ascii());
+    // With SVE it has x0 to cpsr alone, and the bench's guest leaves most of them 0.
+    assert!(reply.len() > 40, "g: {}", reply.escape_ascii());
 }
 
 /// A packet that asks for nothing but the current thread's name.
