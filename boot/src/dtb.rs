@@ -215,6 +215,7 @@ mod tests {
             mpidrs: &[0],
             ram_size: 0x800_0000,
             gic: crate::fdt::Gic::V3,
+            virtio: 0,
             pmu: true,
             cmdline: "",
             initrd: None,

@@ -10,7 +10,7 @@ use vm_fdt::FdtWriter;
 
 use crate::layout::{
     APB_CLOCK_HZ, GIC_DIST, GICV2_CPU, MAX_VCPUS_GICV2, MAX_VCPUS_GICV3, PMU_PPI, RAM_BASE, RTC,
-    RTC_SPI, TIMER_PPIS, UART, UART_SPI, redistributors,
+    RTC_SPI, TIMER_PPIS, UART, UART_SPI, VIRTIO_MMIO_SPI, redistributors, virtio_mmio,
 };
 use crate::placement::DTB_SIZE;
 use crate::region::Region;
@@ -35,6 +35,8 @@ pub struct Machine<'a> {
     pub gic: Gic,
     /// Whether the vCPUs have a PMU.
     pub pmu: bool,
+    /// How many virtio-mmio transports have a device; what there is no room for is left out.
+    pub virtio: usize,
     /// Kernel command line.
     pub cmdline: &'a str,
     /// Where the initrd is.
@@ -92,7 +94,8 @@ pub fn build(machine: &Machine) -> Result<Vec<u8>> {
         intc(fdt, machine)?;
         apb_clock(fdt)?;
         uart(fdt)?;
-        rtc(fdt)
+        rtc(fdt)?;
+        (0..machine.virtio).try_for_each(|number| virtio(fdt, number))
     })?;
     let blob = fdt.finish()?;
     if blob.len() as u64 > DTB_SIZE {
@@ -252,6 +255,16 @@ fn rtc(fdt: &mut FdtWriter) -> Result<()> {
         device(fdt, RTC, RTC_SPI)?;
         fdt.property_u32("clocks", CLOCK_PHANDLE)?;
         Ok(fdt.property_string("clock-names", "apb_pclk")?)
+    })
+}
+
+/// virtio/mmio.yaml. Devices see memory as the CPUs do.
+fn virtio(fdt: &mut FdtWriter, number: usize) -> Result<()> {
+    let Some(region) = virtio_mmio(number) else { return Ok(()) };
+    node(fdt, &format!("virtio_mmio@{:x}", region.start()), |fdt| {
+        compatible(fdt, &["virtio,mmio"])?;
+        device(fdt, region, VIRTIO_MMIO_SPI + number as u32)?;
+        Ok(fdt.property_null("dma-coherent")?)
     })
 }
 

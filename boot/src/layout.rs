@@ -53,6 +53,13 @@ pub const VIRTIO_MMIO_STRIDE: u64 = 0x200;
 /// SPI of the first virtio-mmio transport; each next one has the next.
 pub const VIRTIO_MMIO_SPI: u32 = 16;
 
+/// The virtio-mmio transport with this number, from 0 on; `None` if there is no room for it.
+pub fn virtio_mmio(number: usize) -> Option<Region> {
+    let start =
+        (number as u64).checked_mul(VIRTIO_MMIO_STRIDE)?.checked_add(VIRTIO_MMIO.start())?;
+    Region::new(start, VIRTIO_MMIO_STRIDE).filter(|region| region.end() <= VIRTIO_MMIO.end())
+}
+
 /// Generic timer PPIs in the order of the binding: secure physical, physical, virtual, hypervisor.
 pub const TIMER_PPIS: [u32; 4] = [13, 14, 11, 10];
 /// PMU overflow PPI.
@@ -124,6 +131,14 @@ mod tests {
         assert_eq!(redistributors(635), Some(vec![first(0xf6_0000), second(0x400_0000)]));
         assert_eq!(redistributors(636), None);
         assert_eq!(redistributors(usize::MAX), None);
+    }
+
+    #[test]
+    fn there_is_room_for_32_transports() {
+        assert_eq!(virtio_mmio(0), Region::new(0x0a00_0000, 0x200));
+        assert_eq!(virtio_mmio(31), Region::new(0x0a00_3e00, 0x200));
+        assert_eq!(virtio_mmio(32), None);
+        assert_eq!(virtio_mmio(usize::MAX), None);
     }
 
     #[test]

@@ -5,3 +5,4 @@ pub mod bus;
 pub mod irq;
 pub mod pl011;
 pub mod rtc;
+pub mod virtio;

@@ -9,6 +9,7 @@ fn machine(mpidrs: &[u64]) -> Machine<'_> {
         ram_size: 0x2000_0000,
         gic: Gic::V3,
         pmu: false,
+        virtio: 0,
         cmdline: "console=ttyAMA0",
         initrd: None,
         rng_seed: &[],
@@ -218,4 +219,18 @@ fn refuses_what_the_format_or_the_boot_protocol_cannot_take() {
 
     assert_eq!(nul, Err(FdtError::Write(vm_fdt::Error::InvalidString)));
     assert!(matches!(long, Err(FdtError::TooLong { found }) if found > 0x20_0000));
+}
+
+#[test]
+fn each_virtio_device_has_a_transport_with_an_interrupt_of_its_own() {
+    let tree = tree(&Machine { virtio: 33, ..machine(ONE) });
+
+    let is_virtio = |name: &&str| name.starts_with("virtio_mmio@");
+    let names: Vec<_> = children(&tree, "/").into_iter().filter(is_virtio).collect();
+    assert_eq!(names.len(), 32);
+    let last = &tree["/virtio_mmio@a003e00"];
+    assert_eq!(last["compatible"], b"virtio,mmio\0");
+    assert_eq!(cells(&last["reg"]), [0, 0x0a00_3e00, 0, 0x200]);
+    assert_eq!(cells(&last["interrupts"]), [0, 47, 4]);
+    assert!(last["dma-coherent"].is_empty());
 }

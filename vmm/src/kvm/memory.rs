@@ -66,11 +66,6 @@ impl Memory {
         Ok(Self { ram, mapping: Some(Arc::new(mapping)) })
     }
 
-    /// For loaders, which speak vm-memory.
-    pub fn ram(&self) -> &(impl GuestMemoryBackend + use<>) {
-        &self.ram
-    }
-
     /// Host address of the first byte, for the KVM slot.
     pub(super) fn host_start(&self) -> *const u8 {
         let start = self.ram.iter().next().map(|region| region.as_ptr());
@@ -130,6 +125,16 @@ impl Memory {
     pub fn read_u64(&self, ipa: u64) -> Option<u64> {
         let mut word = [0; 8];
         self.read(ipa, &mut word).then(|| u64::from_le_bytes(word))
+    }
+}
+
+/// For loaders and devices, which speak vm-memory. What it gives out is borrowed from `self`, and so does not outlive the
+/// mapping.
+impl GuestMemoryBackend for Memory {
+    type R = GuestRegionMmap;
+
+    fn iter(&self) -> impl Iterator<Item = &Self::R> {
+        self.ram.iter()
     }
 }
 

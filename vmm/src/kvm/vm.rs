@@ -15,7 +15,8 @@ use kvm_bindings::{
     KVM_GUESTDBG_USE_HW, KVMIO, kvm_device_attr, kvm_reg_list, kvm_userspace_memory_region,
     kvm_vcpu_init,
 };
-use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
+use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::ioctl::ioctl_with_mut_ref;
 use vmm_sys_util::ioctl_iowr_nr;
 
@@ -211,6 +212,13 @@ impl Vm {
     /// The line that raises a shared interrupt. It does not keep the VM alive.
     pub fn irq_line(&self, intid: u32) -> impl IrqLine + use<> {
         SpiLine { vm: Arc::downgrade(&self.fd), intid }
+    }
+
+    /// Has KVM signal `event` where a vCPU writes the 32-bit word `value` to `ipa`, without a return from KVM_RUN.
+    pub fn notify(&self, ipa: u64, value: u32, event: &EventFd) -> Result<(), Error> {
+        self.fd
+            .register_ioevent(event, &IoEventAddress::Mmio(ipa), value)
+            .map_err(doing("add an ioeventfd"))
     }
 
     /// The window over the plan's device, if this host's KVM has one. It goes with the vCPUs.

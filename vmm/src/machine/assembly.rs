@@ -21,7 +21,7 @@ use super::files::{Files, chain};
 use super::loading::{self, Rest};
 use super::port::Port;
 use super::scout::Scout;
-use super::{Uart, host, kernel};
+use super::{Uart, host, kernel, transports};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
 use crate::debug::registers::RegisterSet;
@@ -125,6 +125,7 @@ impl Assembly {
             ram_size: self.config.memory,
             gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
             pmu: vm.has_pmu(),
+            virtio: transports::names(&self.config).len(),
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
@@ -147,7 +148,7 @@ impl Assembly {
         let dtb = self.device_tree(&vm, &files)?;
         let state = loading::load_all(vm.memory(), &files, &dtb)?;
         let gic = vm.gic();
-        let handover = Handover { dtb: dtb.clone(), interrupts: interrupts() };
+        let handover = Handover { dtb: dtb.clone(), interrupts: self.interrupts() };
         let control = self.start(vm, state, &runner)?;
         let has_tree = files.dtb.is_some();
         let Files { kernel, kind, placement, vmlinux, .. } = files;
@@ -185,6 +186,21 @@ impl Assembly {
         Ok(Control::start(vcpus, runner, &self.stops)?)
     }
 
+    /// By INTID, what the machine has on them.
+    fn interrupts(&self) -> Vec<(u32, &'static str)> {
+        const TIMERS: [&str; 4] =
+            ["secure physical timer", "physical timer", "virtual timer", "hypervisor timer"];
+        let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
+        let shared = [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031")];
+        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.config));
+        private
+            .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
+            .chain(
+                shared.into_iter().chain(virtio).map(|(spi, name)| (layout::spi_intid(spi), name)),
+            )
+            .collect()
+    }
+
     /// New devices.
     fn bus(&self, vm: &Vm) -> Result<Bus, Outcome> {
         self.line.begin_anew();
@@ -201,20 +217,9 @@ impl Assembly {
         bus.insert(range(layout::UART)?, "PL011", self.uart.clone())
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::RTC)?, "PL031", rtc).map_err(|error| host("bus", &error))?;
+        transports::insert(&mut bus, vm, &self.config)?;
         Ok(bus)
     }
-}
-
-/// By INTID, what the machine has on them.
-fn interrupts() -> Vec<(u32, &'static str)> {
-    const TIMERS: [&str; 4] =
-        ["secure physical timer", "physical timer", "virtual timer", "hypervisor timer"];
-    let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
-    let shared = [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031")];
-    private
-        .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
-        .chain(shared.map(|(spi, name)| (layout::spi_intid(spi), name)))
-        .collect()
 }
 
 /// Bytes that nobody can foresee.

@@ -33,7 +33,7 @@ const LAST_WAIT: Duration = Duration::from_secs(3);
 /// Loads everything.
 pub fn load_all(memory: &Memory, files: &Files, dtb: &[u8]) -> Result<BootState, Outcome> {
     let (kernel, initrd) = (&files.kernel, files.initrd.as_ref());
-    load::load(memory.ram(), &files.placement, kernel, initrd, dtb)
+    load::load(memory, &files.placement, kernel, initrd, dtb)
         .map_err(|error| Failure::File(error).into())
 }
 
@@ -129,7 +129,7 @@ pub struct Rest {
 impl Rest {
     fn load(&mut self, block: u64) -> Result<(), Failure> {
         let Files { kernel, initrd, placement, .. } = &self.files;
-        let ram = self.missing.staged.ram();
+        let ram = &self.missing.staged;
         if block == placement.dtb.start() {
             load::load_dtb(ram, placement, &self.dtb)?;
         } else if let Some(window) = Region::new(block, BLOCK) {

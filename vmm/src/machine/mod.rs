@@ -12,6 +12,7 @@ mod port;
 mod scout;
 mod signals;
 mod terminal;
+mod transports;
 
 use std::fs;
 use std::rc::Rc;

@@ -49,7 +49,7 @@ impl Scout {
         let vm = Vm::new(&Plan { vcpus: 1, ..self.plan.clone() }).map_err(|e| failed(&e))?;
         // It is not looked at before the kernel is where it will stay.
         let placement = Placement { initrd: None, ..self.placement };
-        let state = load::load(vm.memory().ram(), &placement, &self.kernel, None, &self.dtb);
+        let state = load::load(vm.memory(), &placement, &self.kernel, None, &self.dtb);
         let state = state.map_err(|e| failed(&e))?;
         let target = state.entry.saturating_add(offset);
         if !vm.memory().write(target, &scout::BRK.to_le_bytes()) {

@@ -1,0 +1,122 @@
+//! One virtqueue of a device that works: requests taken out, answers put back, the driver told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT, Reader, Writer};
+use vm_memory::bitmap::MS;
+
+use super::{Broken, Interrupt, Ram};
+
+/// A virtqueue of the driver's. One that the driver does not use is always empty.
+pub struct Ring<M: Ram> {
+    queue: Queue,
+    memory: Arc<M>,
+    interrupt: Arc<Interrupt>,
+    /// Set when the device is to stop: a driver that adds requests all the time must not keep it from that.
+    is_stopping: Arc<AtomicBool>,
+}
+
+/// Buffers that the driver has put into a queue together.
+pub struct Request<M: Ram> {
+    chain: DescriptorChain<Arc<M>>,
+    memory: Arc<M>,
+}
+
+impl<M: Ram> Request<M> {
+    /// What [`Ring::done`] wants to know it by.
+    pub fn head(&self) -> u16 {
+        self.chain.head_index()
+    }
+
+    /// The bytes that the driver wrote.
+    pub fn reader(&self) -> Result<Reader<'_, MS<'_, M>>, Broken> {
+        Ok(self.chain.clone().reader(&self.memory)?)
+    }
+
+    /// The room that it left for the device.
+    pub fn writer(&self) -> Result<Writer<'_, MS<'_, M>>, Broken> {
+        Ok(self.chain.clone().writer(&self.memory)?)
+    }
+
+    /// Its buffers one by one, for what moves bytes without a copy.
+    pub fn chain(&self) -> DescriptorChain<Arc<M>> {
+        self.chain.clone()
+    }
+
+    /// Guest memory.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+}
+
+impl<M: Ram> Ring<M> {
+    pub(super) fn new(
+        queue: Queue,
+        memory: Arc<M>,
+        interrupt: Arc<Interrupt>,
+        is_stopping: Arc<AtomicBool>,
+    ) -> Self {
+        Self { queue, memory, interrupt, is_stopping }
+    }
+
+    /// The next request; `None` when there is none, or when the device is to stop.
+    pub fn take(&mut self) -> Result<Option<Request<M>>, Broken> {
+        if !self.queue.ready() || self.is_stopping.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let memory = self.memory.clone();
+        let chain = self.queue.iter(memory.clone())?.next();
+        Ok(chain.map(|chain| Request { chain, memory }))
+    }
+
+    /// Puts the request that was taken last back: it is the next one again.
+    pub fn put_back(&mut self) {
+        self.queue.go_to_previous_position();
+    }
+
+    /// Gives a request back with `written` bytes in its room.
+    pub fn done(&mut self, head: u16, written: u32) -> Result<(), Broken> {
+        Ok(self.queue.add_used(&*self.memory, head, written)?)
+    }
+
+    /// Tells the driver of what was given back, if it wants to hear.
+    pub fn signal(&mut self) -> Result<(), Broken> {
+        if self.queue.ready() && self.queue.needs_notification(&*self.memory)? {
+            self.interrupt.used();
+        }
+        Ok(())
+    }
+
+    /// Has the driver say no more when it adds requests.
+    pub fn quiet(&mut self) -> Result<(), Broken> {
+        if self.queue.ready() {
+            self.queue.disable_notification(&*self.memory)?;
+        }
+        Ok(())
+    }
+
+    /// Has it say so again. True if it has added some meanwhile.
+    pub fn listen(&mut self) -> Result<bool, Broken> {
+        let has_more = self.queue.ready() && self.queue.enable_notification(&*self.memory)?;
+        Ok(has_more && !self.is_stopping.load(Ordering::Acquire))
+    }
+
+    /// Serves all there is. `serve` returns how many bytes it wrote into the request's room.
+    pub fn drain(
+        &mut self,
+        mut serve: impl FnMut(&Request<M>) -> Result<u32, Broken>,
+    ) -> Result<(), Broken> {
+        loop {
+            self.quiet()?;
+            while let Some(request) = self.take()? {
+                let written = serve(&request)?;
+                self.done(request.head(), written)?;
+            }
+            self.signal()?;
+            if !self.listen()? {
+                return Ok(());
+            }
+        }
+    }
+}
