@@ -15,6 +15,8 @@ pub struct Ring<M: Ram> {
     interrupt: Arc<Interrupt>,
     /// Set when the device is to stop: a driver that adds requests all the time must not keep it from that.
     is_stopping: Arc<AtomicBool>,
+    /// Something was given back that the driver was not told of.
+    has_news: bool,
 }
 
 /// Buffers that the driver has put into a queue together.
@@ -57,7 +59,7 @@ impl<M: Ram> Ring<M> {
         interrupt: Arc<Interrupt>,
         is_stopping: Arc<AtomicBool>,
     ) -> Self {
-        Self { queue, memory, interrupt, is_stopping }
+        Self { queue, memory, interrupt, is_stopping, has_news: false }
     }
 
     /// The next request; `None` when there is none, or when the device is to stop.
@@ -77,12 +79,13 @@ impl<M: Ram> Ring<M> {
 
     /// Gives a request back with `written` bytes in its room.
     pub fn done(&mut self, head: u16, written: u32) -> Result<(), Broken> {
+        self.has_news = true;
         Ok(self.queue.add_used(&*self.memory, head, written)?)
     }
 
     /// Tells the driver of what was given back, if it wants to hear.
     pub fn signal(&mut self) -> Result<(), Broken> {
-        if self.queue.ready() && self.queue.needs_notification(&*self.memory)? {
+        if std::mem::take(&mut self.has_news) && self.queue.needs_notification(&*self.memory)? {
             self.interrupt.used();
         }
         Ok(())
