@@ -128,7 +128,7 @@ fn a_warning_is_caught_before_the_kernel_sees_it(gdb: &mut Gdb, shell: &mut Shel
     gdb.run(&format!("set $pc = {open:#x}"));
     gdb.begin("continue");
     let console = &shell.minivmm.console;
-    console.expect("WARNING: CPU: ");
+    console.expect("WARNING: ");
     console.expect("---[ end trace ");
     console.expect("Linux version ");
     gdb.interrupt();

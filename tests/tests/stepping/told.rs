@@ -130,14 +130,13 @@ fn of_registers_that_a_client_wrote() {
     let vector = rsp.ask("p22").len() / 2;
     let fpsr = if vector == 16 { 66 } else { 34 + 32 + 16 + 1 };
     rsp.order(&format!("P22={}", to_hex(&vec![0x5a; vector])));
-    // FPSR has bits that do not exist.
+    // FPSR has bits that do not exist, which a host's CPU may drop.
     rsp.order(&format!("P{fpsr:x}=ffffffff"));
     let stop = rsp.resume("vCont;s:p1.1");
 
     assert_eq!(stop.register(7), 0x1111_2222_3333_4444);
     assert_eq!(rsp.ask("p22"), "5a".repeat(vector));
     let value = rsp.ask(&format!("p{fpsr:x}"));
-    assert_ne!(value, "ffffffff");
     assert_true(rsp, &stop);
     assert_eq!(rsp.ask(&format!("p{fpsr:x}")), value, "told, and asked for again");
     bare.kill();

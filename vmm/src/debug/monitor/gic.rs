@@ -146,9 +146,10 @@ impl View {
             }
             values
         } else {
-            // GICC_CTLR, GICC_PMR, GICC_APR0 (IHI 0048, 4.4).
+            // GICC_CTLR, GICC_PMR, GICC_APR0 (IHI 0048, 4.4). KVM gives the priority mask as GICH_VMCR has it, the upper
+            // five bits of eight (arm-vgic.rst).
             let read = |offset| self.gic.cpu_interface(index, offset).map(u64::from);
-            let (control, pmr, active) = (read(0)?, read(4)?, read(0xd0)?);
+            let (control, pmr, active) = (read(0)?, read(4)? << 3, read(0xd0)?);
             [pmr, control & 1, control >> 1 & 1, active, 0]
         };
         let active = (active0 | active1) as u32;
