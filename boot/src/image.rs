@@ -2,16 +2,15 @@
 //!
 //! Specification: Linux Documentation/arch/arm64/booting.rst, section 4.
 
-mod bytes;
 mod foreign;
-mod pe;
+pub(crate) mod pe;
 
 use std::error::Error;
 use std::fmt;
 
 pub use foreign::Foreign;
 
-use bytes::{le_u32, le_u64};
+use crate::bytes::{le_u32, le_u64};
 
 /// Length of an Image's header in bytes.
 pub const HEADER_SIZE: u64 = 64;

@@ -207,7 +207,7 @@ impl fmt::Display for PlacementError {
 impl Error for PlacementError {}
 
 /// Bytes as the command line takes them.
-struct Size(u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

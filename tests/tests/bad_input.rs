@@ -106,11 +106,49 @@ fn a_big_endian_image() {
 }
 
 #[test]
-fn a_gzip_file_as_kernel() {
-    let message = refused_kernel(&file("Image.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0"));
+fn a_compressed_kernel_that_is_empty_or_ends_too_early() {
+    const EMPTY: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0";
+    let [empty, cut] = [EMPTY.len(), 12].map(|len| {
+        refused_kernel(&file(&format!("{len}.gz"), EMPTY.get(..len).expect("a length")))
+    });
 
-    assert!(message.starts_with("a gzip-compressed file, expected arch/arm64/boot/Image"));
-    assert!(message.contains("decompress it first"), "{message}");
+    assert_eq!(empty, "gzip-compressed file: without content, expected a kernel");
+    assert_eq!(cut, "gzip-compressed file: truncated, expected more");
+}
+
+#[test]
+fn a_compressed_file_that_holds_no_kernel() {
+    let compress = |name: &str, program: &str, content: &Path| {
+        let output = Command::new(program).arg("-c").arg(content).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        file(name, &output.stdout)
+    };
+    let script = compress("script.gz", "gzip", &file("script", b"#!/bin/sh\nexec true\n"));
+    let twice = compress("script.gz.gz", "gzip", &script);
+
+    assert_eq!(
+        refused_kernel(&script),
+        "gzip-compressed file of a text file, expected arch/arm64/boot/Image or a flat binary"
+    );
+    assert_eq!(
+        refused_kernel(&twice),
+        "gzip-compressed file of a file compressed by gzip, expected arch/arm64/boot/Image or a flat binary (decompress it first)"
+    );
+}
+
+#[test]
+fn a_compressed_kernel_that_does_not_fit() {
+    let zeroes = scratch().join("zeroes");
+    File::create(&zeroes).unwrap().set_len(65 << 20).unwrap();
+    let output = Command::new("gzip").arg("-c").arg(&zeroes).output().unwrap();
+    let bomb = file("bomb.gz", &output.stdout);
+
+    let minivmm = Minivmm::start(["--kernel", bomb.to_str().unwrap(), "--memory", "64M"]);
+
+    assert_eq!(
+        refused_file("--kernel", &bomb, minivmm),
+        "gzip-compressed file: its content does not fit into --memory 64M"
+    );
 }
 
 #[test]

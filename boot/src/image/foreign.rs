@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::bytes::{be_u16, le_u16};
 use super::pe;
+use crate::bytes::{be_u16, le_u16};
+use crate::compressed::{Format, is_zboot};
 
 /// A file of a known kind that cannot be started here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +17,12 @@ pub enum Foreign {
     ArmZImage,
     /// RISC-V kernel.
     RiscvImage,
-    /// Self-extracting EFI kernel (`CONFIG_EFI_ZBOOT`).
-    EfiZboot,
+    /// Self-extracting EFI kernel (`CONFIG_EFI_ZBOOT`), for the `IMAGE_FILE_MACHINE_*` in it where it can be read.
+    EfiZboot(Option<u16>),
     /// EFI application or another PE file, for the `IMAGE_FILE_MACHINE_*` in it where it can be read.
     Pe(Option<u16>),
-    /// Compressed by the program named here.
-    Compressed(&'static str),
+    /// Compressed, within what is compressed already.
+    Compressed(Format),
     /// U-Boot's legacy image.
     UImage,
     /// Device tree blob or FIT image, which is one.
@@ -41,24 +42,14 @@ pub enum Foreign {
 /// (offset, bytes there, what it is), the more telling before the less.
 ///
 /// None is a likely start of A64 code, which often is a branch over a table: `xx xx 00 14`.
-/// That leaves out LZMA (`5d 00 00`).
 const MAGICS: &[(usize, &[u8], Foreign)] = &[
     // Documentation/arch/x86/boot.rst: the setup header.
     (0x202, b"HdrS", Foreign::BzImage),
-    // drivers/firmware/efi/libstub/zboot-header.S.
-    (4, b"zimg", Foreign::EfiZboot),
     // Documentation/arch/riscv/boot-image-header.rst: magic2.
     (56, b"RSC\x05", Foreign::RiscvImage),
     // arch/arm/boot/compressed/head.S, in either endianness.
     (0x24, b"\x18\x28\x6f\x01", Foreign::ArmZImage),
     (0x24, b"\x01\x6f\x28\x18", Foreign::ArmZImage),
-    (0, b"\x1f\x8b\x08", Foreign::Compressed("gzip")),
-    (0, b"\x28\xb5\x2f\xfd", Foreign::Compressed("zstd")),
-    (0, b"\xfd7zXZ\0", Foreign::Compressed("xz")),
-    (0, b"\x02\x21\x4c\x18", Foreign::Compressed("lz4")),
-    (0, b"\x04\x22\x4d\x18", Foreign::Compressed("lz4")),
-    (0, b"\x89LZO\0", Foreign::Compressed("lzop")),
-    (0, b"BZh", Foreign::Compressed("bzip2")),
     (0, b"\x27\x05\x19\x56", Foreign::UImage),
     (0, b"\xd0\x0d\xfe\xed", Foreign::DeviceTree),
     (0, b"07070", Foreign::Cpio),
@@ -74,6 +65,12 @@ impl Foreign {
     pub(super) fn recognize(head: &[u8], file_len: u64) -> Option<Self> {
         if head.starts_with(b"\x7fELF") {
             return Some(Self::Elf(elf_machine(head)));
+        }
+        if is_zboot(head) {
+            return Some(Self::EfiZboot(pe::machine(head)));
+        }
+        if let Some(format) = Format::recognize(head) {
+            return Some(Self::Compressed(format));
         }
         let magic = MAGICS
             .iter()
@@ -130,13 +127,16 @@ impl fmt::Display for Foreign {
             Self::BzImage => write!(f, "an x86 bzImage, {EXPECTED}"),
             Self::ArmZImage => write!(f, "a 32-bit Arm zImage, {EXPECTED}"),
             Self::RiscvImage => write!(f, "a RISC-V Image, {EXPECTED}"),
-            Self::EfiZboot => write!(f, "an EFI zboot kernel (vmlinuz.efi), {EXPECTED}"),
+            Self::EfiZboot(machine) => match machine.and_then(pe_machine_name) {
+                Some(name) => write!(f, "an EFI zboot kernel for {name}, {EXPECTED}"),
+                None => write!(f, "an EFI zboot kernel (vmlinuz.efi), {EXPECTED}"),
+            },
             Self::Pe(machine) => match machine.and_then(pe_machine_name) {
                 Some(name) => write!(f, "an EFI application for {name}, {EXPECTED}"),
                 None => write!(f, "an EFI application or other PE file, {EXPECTED}"),
             },
             Self::Compressed(by) => {
-                write!(f, "a {by}-compressed file, {EXPECTED} (decompress it first)")
+                write!(f, "a file compressed by {by}, {EXPECTED} (decompress it first)")
             }
             Self::UImage => write!(f, "a U-Boot uImage, {EXPECTED}"),
             Self::DeviceTree => write!(f, "a device tree blob or FIT image, {EXPECTED}"),

@@ -2,7 +2,7 @@
 //!
 //! Specification: Microsoft PE Format; Linux arch/arm64/kernel/efi-header.S.
 
-use super::bytes::{le_u16, le_u32};
+use crate::bytes::{le_u16, le_u32};
 
 /// `e_lfanew` of the MZ header: where the PE header is. An Image's header calls it `res5`.
 const PE_OFFSET: usize = 60;
@@ -18,19 +18,19 @@ const SIZE_OF_RAW_DATA: usize = 16;
 const POINTER_TO_RAW_DATA: usize = 20;
 
 /// Whether it begins as every PE file does.
-pub(super) fn is_mz(head: &[u8]) -> bool {
+pub(crate) fn is_mz(head: &[u8]) -> bool {
     head.starts_with(b"MZ")
 }
 
 /// `IMAGE_FILE_MACHINE_*`, where the PE header lies within `head`.
-pub(super) fn machine(head: &[u8]) -> Option<u16> {
+pub(crate) fn machine(head: &[u8]) -> Option<u16> {
     le_u16(header(head)?, MACHINE)
 }
 
 /// Bytes that the file must have to hold its headers and its sections.
 ///
 /// `None` without a PE header. Of sections described behind `head` only the description counts.
-pub(super) fn file_size(head: &[u8]) -> Option<u64> {
+pub(crate) fn file_size(head: &[u8]) -> Option<u64> {
     if !is_mz(head) {
         return None;
     }

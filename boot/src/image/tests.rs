@@ -1,4 +1,5 @@
 use super::*;
+use crate::compressed::Format;
 
 /// An Image's header; everything else is zero.
 fn image(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
@@ -207,17 +208,16 @@ fn code_without_a_header_is_flat() {
 fn names_every_known_kind_by_its_magic() {
     for (at, bytes, kind) in [
         (0x202, &b"HdrS"[..], Foreign::BzImage),
-        (4, b"zimg", Foreign::EfiZboot),
         (56, b"RSC\x05", Foreign::RiscvImage),
         (0x24, &0x016f_2818_u32.to_le_bytes(), Foreign::ArmZImage),
         (0x24, &0x016f_2818_u32.to_be_bytes(), Foreign::ArmZImage),
-        (0, b"\x1f\x8b\x08\x00", Foreign::Compressed("gzip")),
-        (0, b"\x28\xb5\x2f\xfd", Foreign::Compressed("zstd")),
-        (0, b"\xfd7zXZ\0", Foreign::Compressed("xz")),
-        (0, b"\x02\x21\x4c\x18", Foreign::Compressed("lz4")),
-        (0, b"\x04\x22\x4d\x18", Foreign::Compressed("lz4")),
-        (0, b"\x89LZO\0\r\n", Foreign::Compressed("lzop")),
-        (0, b"BZh91AY", Foreign::Compressed("bzip2")),
+        (0, b"\x1f\x8b\x08\x00", Foreign::Compressed(Format::Gzip)),
+        (0, b"\x28\xb5\x2f\xfd", Foreign::Compressed(Format::Zstd)),
+        (0, b"\xfd7zXZ\0", Foreign::Compressed(Format::Xz)),
+        (0, b"\x02\x21\x4c\x18", Foreign::Compressed(Format::Lz4Legacy)),
+        (0, b"\x04\x22\x4d\x18", Foreign::Compressed(Format::Lz4)),
+        (0, b"\x89LZO\0\r\n\x1a\n", Foreign::Compressed(Format::Lzop)),
+        (0, b"BZh91AY", Foreign::Compressed(Format::Bzip2)),
         (0, &0x2705_1956_u32.to_be_bytes(), Foreign::UImage),
         (0, &0xd00d_feed_u32.to_be_bytes(), Foreign::DeviceTree),
         (0, b"070701000002D1", Foreign::Cpio),
@@ -239,6 +239,19 @@ fn a_bzimage_with_an_efi_stub_is_named_as_a_bzimage() {
     assert_eq!(
         foreign(&head).to_string(),
         "an x86 bzImage, expected arch/arm64/boot/Image or a flat binary"
+    );
+}
+
+#[test]
+fn an_efi_zboot_kernel_is_named_with_its_machine() {
+    let mut riscv = efi_image([(0x1000, 0x1000), (0x2000, 0x1000)]);
+    put(&mut riscv, 4, b"zimg");
+    put(&mut riscv, 56, &[0; 4]);
+    put(&mut riscv, 0x44, &[0x64, 0x50]);
+
+    assert_eq!(
+        foreign(&riscv).to_string(),
+        "an EFI zboot kernel for RISC-V, expected arch/arm64/boot/Image or a flat binary"
     );
 }
 

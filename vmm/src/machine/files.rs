@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use boot::compressed::Compressed;
 use boot::elf::Vmlinux;
 use boot::image::Kernel;
 use boot::placement::{Placement, place};
@@ -44,7 +45,7 @@ pub struct SymbolFile {
 impl Files {
     /// Opens and checks all of them.
     pub fn open(config: &Config) -> Result<Self, Outcome> {
-        let (kernel, kind, elf) = kernel(&config.kernel)?;
+        let (kernel, kind, elf) = kernel(&config.kernel, config.memory)?;
         let initrd = config.initrd.as_deref().map(|path| source("--initrd", path)).transpose()?;
         let dtb = config.dtb.as_deref().map(read_dtb).transpose()?;
         let vmlinux = match (&config.vmlinux, elf) {
@@ -81,24 +82,42 @@ impl SymbolFile {
 }
 
 /// A kernel, what it is, and the symbols if it came with them: a vmlinux is loaded as the Image that
-/// `objcopy -O binary` makes of it.
-fn kernel(path: &Path) -> Result<(Source, Kernel, Option<Vmlinux>), Outcome> {
-    let bad = |error: &dyn Error| unusable("--kernel", path, error);
-    let identify = |kernel: &Source| {
-        let head = kernel.head().map_err(|error| bad(&error))?;
-        image::identify(&head, kernel.len()).map_err(|error| bad(&error))
+/// `objcopy -O binary` makes of it. One that was compressed has its symbols nowhere that a debugger could read them from.
+fn kernel(path: &Path, memory: u64) -> Result<(Source, Kernel, Option<Vmlinux>), Outcome> {
+    let file = source("--kernel", path)?;
+    let head = file.head().map_err(|error| unusable("--kernel", path, &error))?;
+    let compressed = Compressed::recognize(&head, file.len());
+    let Some(compressed) = compressed.map_err(|error| unusable("--kernel", path, &error))? else {
+        let (kernel, kind, is_elf) =
+            identified(file).map_err(|error| unusable("--kernel", path, &*error))?;
+        let elf = is_elf.then(|| vmlinux("--kernel", path)).transpose()?;
+        return Ok((kernel, kind, elf));
     };
-    let kernel = source("--kernel", path)?;
+    let content =
+        compressed.decompress(&file, memory).map_err(|error| match error.is_of_host() {
+            true => Outcome::HostFailed(format!("--kernel {}: {}", path.display(), chain(&error))),
+            false => unusable("--kernel", path, &error),
+        })?;
+    let (kernel, kind, _) = identified(content).map_err(|error| {
+        let path = path.display();
+        Outcome::Unusable(format!("--kernel {path}: {compressed} of {}", chain(&*error)))
+    })?;
+    Ok((kernel, kind, None))
+}
+
+/// A kernel as it is loaded, what it is, and whether it was a vmlinux.
+fn identified(kernel: Source) -> Result<(Source, Kernel, bool), Box<dyn Error>> {
+    let identify = |kernel: &Source| -> Result<Kernel, Box<dyn Error>> {
+        Ok(image::identify(&kernel.head()?, kernel.len())?)
+    };
     let foreign = match identify(&kernel) {
-        Ok(kind) => return Ok((kernel, kind, None)),
+        Ok(kind) => return Ok((kernel, kind, false)),
         Err(foreign) => foreign,
     };
     let image = Vmlinux::parse(kernel).ok().and_then(|elf| elf.into_image().ok());
     let kind = image.as_ref().and_then(|image| identify(image).ok());
     match (image, kind) {
-        (Some(image), Some(kind @ Kernel::Image(_))) => {
-            Ok((image, kind, Some(vmlinux("--kernel", path)?)))
-        }
+        (Some(image), Some(kind @ Kernel::Image(_))) => Ok((image, kind, true)),
         // Another kind of file, or a bare-metal program, which may have been linked to anywhere.
         _ => Err(foreign),
     }
