@@ -139,15 +139,15 @@ fn a_compressed_file_that_holds_no_kernel() {
 #[test]
 fn a_compressed_kernel_that_does_not_fit() {
     let zeroes = scratch().join("zeroes");
-    File::create(&zeroes).unwrap().set_len(65 << 20).unwrap();
+    File::create(&zeroes).unwrap().set_len(5 << 20).unwrap();
     let output = Command::new("gzip").arg("-c").arg(&zeroes).output().unwrap();
     let bomb = file("bomb.gz", &output.stdout);
 
-    let minivmm = Minivmm::start(["--kernel", bomb.to_str().unwrap(), "--memory", "64M"]);
+    let minivmm = Minivmm::start(["--kernel", bomb.to_str().unwrap(), "--memory", "4M"]);
 
     assert_eq!(
         refused_file("--kernel", &bomb, minivmm),
-        "gzip-compressed file: its content does not fit into --memory 64M"
+        "gzip-compressed file: its content does not fit into --memory 4M"
     );
 }
 
@@ -234,6 +234,31 @@ fn more_vcpus_than_kvm_has() {
 
     assert!(message.starts_with("--cpus 100000: expected at most "), "{message}");
     assert!(message.ends_with(" (KVM_CAP_MAX_VCPUS)"), "{message}");
+}
+
+#[test]
+fn cpu_features_that_are_none() {
+    let message = refused(&["--cpu-features", "sve=off,sme=on"]);
+
+    assert_eq!(
+        message,
+        "--cpu-features sve=off,sme=on: found \"sme=on\", expected NAME=on or NAME=off of mte, pauth, pmu, sve"
+    );
+}
+
+#[test]
+fn a_cpu_feature_that_the_host_lacks() {
+    let host = fs::read_to_string("/proc/cpuinfo").unwrap();
+    let is_there = |feature: &str| host.split_whitespace().any(|word| word == feature);
+    let lacking = [("mte", "memory tagging"), ("sve", "SVE")];
+    for (name, what) in lacking.into_iter().filter(|(name, _)| !is_there(name)) {
+        let message = refused(&["--cpu-features", &format!("pmu=off,{name}=on")]);
+
+        assert_eq!(
+            message,
+            format!("--cpu-features {name}=on: this host's KVM offers its guests no {what}")
+        );
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
+use crate::arch::features::{Choices, Feature};
+
 /// Boot an arm64 Linux kernel in KVM, with a GDB server built in.
 #[derive(FromArgs, Debug)]
 #[argh(
@@ -18,7 +20,7 @@ use argh::FromArgs;
     error_code(130, "The user stopped it.")
 )]
 struct Args {
-    /// arm64 Image or its vmlinux, or a flat binary to load at RAM + 0x80000
+    /// arm64 Image (compressed, EFI zboot), its vmlinux, or a flat binary to load at RAM + 0x80000
     #[argh(option, arg_name = "FILE")]
     kernel: Option<PathBuf>,
 
@@ -37,6 +39,10 @@ struct Args {
     /// number of vCPUs (default 1)
     #[argh(option, arg_name = "N", default = "String::from(\"1\")")]
     cpus: String,
+
+    /// features that the CPUs have or lack: mte, pauth, pmu, sve as NAME=on or NAME=off, with commas
+    #[argh(option, arg_name = "LIST")]
+    cpu_features: Option<String>,
 
     /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -91,6 +97,8 @@ pub struct Config {
     pub memory: u64,
     /// vCPUs, at least 1.
     pub cpus: usize,
+    /// Features of the CPUs.
+    pub cpu_features: Choices,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -148,6 +156,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         cmdline: args.cmdline,
         memory: memory(&args.memory)?,
         cpus: cpus(&args.cpus)?,
+        cpu_features: args.cpu_features.as_deref().map_or(Ok(Choices::default()), cpu_features)?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
@@ -191,6 +200,13 @@ fn cpus(text: &str) -> Result<usize, String> {
     let cpus = number(text).and_then(|number| usize::try_from(number).ok());
     cpus.filter(|cpus| *cpus > 0)
         .ok_or_else(|| format!("--cpus {text}: expected a number of vCPUs, 1 or more"))
+}
+
+fn cpu_features(text: &str) -> Result<Choices, String> {
+    Choices::parse(text).map_err(|bad| {
+        let names = Feature::ALL.map(Feature::name).join(", ");
+        format!("--cpu-features {text}: found {bad:?}, expected NAME=on or NAME=off of {names}")
+    })
 }
 
 /// Decimal, or hexadecimal behind 0x.
@@ -292,6 +308,19 @@ mod tests {
             );
         }
         assert_eq!(config(&["--cpus", "512"]).cpus, 512);
+    }
+
+    #[test]
+    fn cpu_features_are_names_with_on_or_off() {
+        let features = config(&["--cpu-features", "pauth=off,mte=on"]).cpu_features;
+
+        assert_eq!(features.of(Feature::Pauth), Some(false));
+        assert_eq!(features.of(Feature::Mte), Some(true));
+        assert_eq!(config(&[]).cpu_features, Choices::default());
+        assert_eq!(
+            error(&["--cpu-features", "sve=off,sme=on"]),
+            "--cpu-features sve=off,sme=on: found \"sme=on\", expected NAME=on or NAME=off of mte, pauth, pmu, sve"
+        );
     }
 
     #[test]

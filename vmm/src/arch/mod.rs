@@ -7,6 +7,7 @@ pub mod effect;
 pub mod esr;
 pub mod exception;
 pub mod exclusive;
+pub mod features;
 pub mod flow;
 pub mod gic;
 pub mod insn;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::arch::features::Feature;
+
 /// A failure of the host: its kernel, its configuration or its resources.
 #[derive(Debug)]
 pub enum Error {
@@ -16,6 +18,8 @@ pub enum Error {
     Ioctl(&'static str, io::Error),
     /// More vCPUs than this host's KVM can run: asked for, limit, and what sets the limit.
     TooManyVcpus(usize, usize, &'static str),
+    /// A feature of the CPU was asked for that this host's KVM does not offer.
+    NoFeature(Feature),
     /// Guest memory reaches beyond what KVM can address: last address, bits of an address.
     MemoryBeyondIpa(u64, u32),
     /// Guest memory could not be mapped: bytes, cause.
@@ -46,6 +50,11 @@ impl fmt::Display for Error {
             Self::TooManyVcpus(asked, limit, why) => {
                 write!(f, "--cpus {asked}: expected at most {limit} ({why})")
             }
+            Self::NoFeature(feature) => write!(
+                f,
+                "--cpu-features {}=on: this host's KVM offers its guests no {feature}",
+                feature.name()
+            ),
             Self::MemoryBeyondIpa(last, bits) => write!(
                 f,
                 "--memory: its last address {last:#x} does not fit into this host's {bits}-bit guest addresses"

@@ -1,6 +1,8 @@
 //! What [`Vm::new`](super::vm::Vm::new) is to make: sizes, addresses and interrupt numbers. KVM knows
 //! no machine map; whoever assembles the machine hands it in. All addresses are IPAs.
 
+use crate::arch::features::Choices;
+
 /// A machine's KVM half.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -10,6 +12,8 @@ pub struct Plan {
     pub ram_size: u64,
     /// vCPUs, at least 1.
     pub vcpus: usize,
+    /// What they have and lack; the rest is as the host has it.
+    pub features: Choices,
     /// GIC distributor.
     pub distributor: u64,
     /// GICv2 CPU interface.

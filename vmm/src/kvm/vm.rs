@@ -9,11 +9,11 @@ use devices::irq::IrqLine;
 use kvm_bindings::{
     KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT,
     KVM_ARM_VCPU_PMU_V3_IRQ, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
-    KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE,
+    KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_SVE, KVM_CAP_ARM_MTE,
     KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE,
     KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_SINGLESTEP,
-    KVM_GUESTDBG_USE_HW, KVMIO, kvm_device_attr, kvm_reg_list, kvm_userspace_memory_region,
-    kvm_vcpu_init,
+    KVM_GUESTDBG_USE_HW, KVMIO, kvm_device_attr, kvm_enable_cap, kvm_reg_list,
+    kvm_userspace_memory_region, kvm_vcpu_init,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use vmm_sys_util::eventfd::EventFd;
@@ -27,6 +27,7 @@ use super::plan::{Plan, Redistributors};
 use super::regs;
 use super::vcpu::Vcpu;
 use super::window::Window;
+use crate::arch::features::{Choices, Feature};
 
 /// What the host's KVM can do for a debugger.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -90,6 +91,7 @@ impl Vm {
             return Err(Error::TooManyVcpus(vcpus, limit, "KVM_CAP_MAX_VCPUS"));
         }
         let fd = create(&kvm, plan)?;
+        enable_tags(&fd, plan.features)?;
         let memory = Memory::new(plan.ram_base, plan.ram_size)?;
         add_slot(&fd, &memory, plan)?;
 
@@ -102,7 +104,7 @@ impl Vm {
         if vcpus > room {
             return Err(Error::TooManyVcpus(vcpus, room, "the interrupt controller's limit"));
         }
-        let features = features(&fd)?;
+        let features = features(&fd, plan.features)?;
         let vcpus = (0..vcpus)
             .map(|index| create_vcpu(&fd, features, index))
             .collect::<Result<Vec<_>, _>>()?;
@@ -294,27 +296,52 @@ fn add_slot(vm: &VmFd, memory: &Memory, plan: &Plan) -> Result<(), Error> {
     unsafe { vm.set_user_memory_region(slot) }.map_err(doing("add guest memory"))
 }
 
-/// Everything optional that this KVM offers: PMU, SVE and pointer authentication.
-fn features(vm: &VmFd) -> Result<kvm_vcpu_init, Error> {
+/// What a vCPU is made with: what of the optional is chosen, or else offered by this KVM.
+fn features(vm: &VmFd, choices: Choices) -> Result<kvm_vcpu_init, Error> {
     let mut init = kvm_vcpu_init::default();
     vm.get_preferred_target(&mut init).map_err(doing("ask for the CPU type"))?;
     if !vm.check_extension(Cap::ArmPsci02) {
         return Err(Error::Missing("PSCI 0.2"));
     }
     set_feature(&mut init, KVM_ARM_VCPU_PSCI_0_2);
-    let has = |capability: u32| vm.check_extension_raw(capability.into()) > 0;
-    if has(KVM_CAP_ARM_PMU_V3) {
+    if has(vm, choices, Feature::Pmu)? {
         set_feature(&mut init, KVM_ARM_VCPU_PMU_V3);
     }
-    if has(KVM_CAP_ARM_SVE) {
+    if has(vm, choices, Feature::Sve)? {
         set_feature(&mut init, KVM_ARM_VCPU_SVE);
     }
-    // KVM takes both or neither.
-    if has(KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(KVM_CAP_ARM_PTRAUTH_GENERIC) {
+    if has(vm, choices, Feature::Pauth)? {
         set_feature(&mut init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
         set_feature(&mut init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
     }
     Ok(init)
+}
+
+/// Whether the vCPUs are to have a feature.
+fn has(vm: &VmFd, choices: Choices, feature: Feature) -> Result<bool, Error> {
+    let has = |capability: u32| vm.check_extension_raw(capability.into()) > 0;
+    let is_offered = match feature {
+        Feature::Mte => has(KVM_CAP_ARM_MTE),
+        // KVM takes both or neither.
+        Feature::Pauth => has(KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(KVM_CAP_ARM_PTRAUTH_GENERIC),
+        Feature::Pmu => has(KVM_CAP_ARM_PMU_V3),
+        Feature::Sve => has(KVM_CAP_ARM_SVE),
+    };
+    match choices.of(feature) {
+        Some(true) if !is_offered => Err(Error::NoFeature(feature)),
+        Some(is_on) => Ok(is_on),
+        None => Ok(is_offered && feature.is_on_by_default()),
+    }
+}
+
+/// Gives the vCPUs memory tagging, if they are to have it (api.rst 7.26): before any is made, and before there is memory, all of
+/// which must then be anonymous.
+fn enable_tags(vm: &VmFd, choices: Choices) -> Result<(), Error> {
+    if !has(vm, choices, Feature::Mte)? {
+        return Ok(());
+    }
+    let capability = kvm_enable_cap { cap: KVM_CAP_ARM_MTE, ..Default::default() };
+    vm.enable_cap(&capability).map_err(doing("turn on memory tagging"))
 }
 
 fn set_feature(init: &mut kvm_vcpu_init, feature: u32) {

@@ -106,6 +106,7 @@ impl Assembly {
             ram_base: layout::RAM_BASE,
             ram_size: self.config.memory,
             vcpus: self.config.cpus,
+            features: self.config.cpu_features,
             distributor: layout::GIC_DIST.start(),
             cpu_interface: layout::GICV2_CPU.start(),
             redistributors: redistributors.collect(),

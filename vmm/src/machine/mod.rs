@@ -127,9 +127,10 @@ impl From<Error> for Outcome {
     fn from(error: Error) -> Self {
         match error {
             // What the user asked for is more than this host has.
-            Error::TooManyVcpus(..) | Error::MemoryBeyondIpa(..) | Error::Memory(..) => {
-                Self::Unusable(error.to_string())
-            }
+            Error::TooManyVcpus(..)
+            | Error::NoFeature(_)
+            | Error::MemoryBeyondIpa(..)
+            | Error::Memory(..) => Self::Unusable(error.to_string()),
             _ => Self::HostFailed(error.to_string()),
         }
     }
