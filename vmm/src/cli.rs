@@ -1,8 +1,12 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+mod storage;
+
 use std::path::PathBuf;
 
 use argh::FromArgs;
+
+pub use storage::Disk;
 
 /// Boot an arm64 Linux kernel in KVM, with a GDB server built in.
 #[derive(FromArgs, Debug)]
@@ -37,6 +41,10 @@ struct Args {
     /// number of vCPUs (default 1)
     #[argh(option, arg_name = "N", default = "String::from(\"1\")")]
     cpus: String,
+
+    /// a disk: a raw image or a block device; ,ro after it keeps it from being written
+    #[argh(option, arg_name = "PATH")]
+    disk: Vec<String>,
 
     /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -91,6 +99,8 @@ pub struct Config {
     pub memory: u64,
     /// vCPUs, at least 1.
     pub cpus: usize,
+    /// Disks, in the guest's order.
+    pub disks: Vec<Disk>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -148,6 +158,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         cmdline: args.cmdline,
         memory: memory(&args.memory)?,
         cpus: cpus(&args.cpus)?,
+        disks: args.disk.iter().map(|text| Disk::parse(text)).collect::<Result<_, _>>()?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,

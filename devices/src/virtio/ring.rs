@@ -112,11 +112,15 @@ impl<M: Ram> Ring<M> {
     ) -> Result<(), Broken> {
         loop {
             self.quiet()?;
+            let mut has_news = false;
             while let Some(request) = self.take()? {
                 let written = serve(&request)?;
                 self.done(request.head(), written)?;
+                has_news = true;
             }
-            self.signal()?;
+            if has_news {
+                self.signal()?;
+            }
             if !self.listen()? {
                 return Ok(());
             }

@@ -7,10 +7,12 @@ mod events;
 mod files;
 mod kernel;
 mod loading;
+mod lock;
 mod output;
 mod port;
 mod scout;
 mod signals;
+mod storage;
 mod terminal;
 mod transports;
 
@@ -27,6 +29,7 @@ use self::events::Guest;
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
+use self::storage::Storage;
 use crate::cli::{Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
@@ -48,6 +51,7 @@ pub fn run(config: &Config) -> Outcome {
 
 fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let files = Files::open(config)?;
+    let storage = Storage::open(config)?;
     let cmdline = command_line(&config.cmdline, config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
     // While there is but one thread.
@@ -59,7 +63,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
     let console = Console::new(ends).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
-    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops));
+    let assembly = Assembly::new(config, cmdline.text, storage, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
     let support = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
     if let Some(path) = &config.dump_dtb {
