@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-pub use storage::Disk;
+pub use storage::{Disk, ROOT, Share};
 
 /// Boot an arm64 Linux kernel in KVM, with a GDB server built in.
 #[derive(FromArgs, Debug)]
@@ -45,6 +45,10 @@ struct Args {
     /// a disk: a raw image or a block device; ,ro after it keeps it from being written
     #[argh(option, arg_name = "PATH")]
     disk: Vec<String>,
+
+    /// a folder, by virtio-fs; ,tag=NAME names it (share0, share1, ...; root: the root file system), ,ro keeps it from being changed
+    #[argh(option, arg_name = "DIR")]
+    share: Vec<String>,
 
     /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -101,6 +105,8 @@ pub struct Config {
     pub cpus: usize,
     /// Disks, in the guest's order.
     pub disks: Vec<Disk>,
+    /// Folders, each with a tag of its own.
+    pub shares: Vec<Share>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -159,6 +165,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         memory: memory(&args.memory)?,
         cpus: cpus(&args.cpus)?,
         disks: args.disk.iter().map(|text| Disk::parse(text)).collect::<Result<_, _>>()?,
+        shares: Share::parse_all(&args.share)?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,

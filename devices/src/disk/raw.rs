@@ -84,7 +84,7 @@ impl Raw {
     }
 }
 
-fn of_host(error: VolatileMemoryError) -> io::Error {
+pub(super) fn of_host(error: VolatileMemoryError) -> io::Error {
     match error {
         VolatileMemoryError::IOError(error) => error,
         error => io::Error::other(error),

@@ -6,6 +6,7 @@
 
 pub mod block;
 mod buffers;
+pub mod fs;
 mod interrupt;
 pub mod mmio;
 mod ring;

@@ -20,7 +20,7 @@ use std::fs;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use boot::cmdline::command_line;
+use boot::cmdline::{self, command_line};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use self::assembly::Assembly;
@@ -30,7 +30,7 @@ use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
 use self::storage::Storage;
-use crate::cli::{Config, GdbAddress};
+use crate::cli::{self, Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
 use crate::debug::transport::{Listener, Stdio, Transport};
@@ -52,7 +52,7 @@ pub fn run(config: &Config) -> Outcome {
 fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let files = Files::open(config)?;
     let storage = Storage::open(config)?;
-    let cmdline = command_line(&config.cmdline, config.gdb.is_some())
+    let cmdline = command_line(&with_root(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
     // While there is but one thread.
     let transport = config.gdb.as_ref().map(transport).transpose()?;
@@ -107,6 +107,17 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         }
     };
     events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))
+}
+
+/// The user's command line, and where the root file system is if it is a share.
+fn with_root(config: &Config) -> String {
+    match config.shares.iter().find(|share| share.tag == cli::ROOT) {
+        Some(share) => {
+            let mode = if share.is_read_only { "ro" } else { "rw" };
+            cmdline::with_root(&config.cmdline, &["root=root", "rootfstype=virtiofs", mode])
+        }
+        None => config.cmdline.clone(),
+    }
 }
 
 /// Makes the guest again, from the files as they are then.

@@ -1,4 +1,4 @@
-//! The disks of a command line: opened before anything is started, and kept for each guest that is made.
+//! The disks and folders of a command line: opened before anything is started, and kept for each guest that is made.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileTypeExt;
@@ -7,15 +7,20 @@ use std::sync::{Arc, Mutex};
 
 use devices::disk::Disk;
 use devices::virtio::block;
+use devices::virtio::fs::{Folder, Owner};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{getegid, geteuid};
 
 use super::lock;
 use crate::cli::{self, Config};
 use crate::exit::Outcome;
 
-/// What guests find on their disks, one guest after the other.
+/// What guests find on their disks and in their shares, one guest after the other.
 pub struct Storage {
     /// In the order of the command line.
     pub disks: Vec<Opened>,
+    /// Tags, and what they stand for.
+    pub shares: Vec<(String, Folder)>,
 }
 
 /// A disk that is open.
@@ -35,8 +40,32 @@ impl Storage {
             })?;
             Ok(Opened { disk: Arc::new(Mutex::new(disk)), words: words.clone() })
         });
-        Ok(Self { disks: disks.collect::<Result<_, Outcome>>()? })
+        let shares = config.shares.iter().map(|words| {
+            let folder = folder(words).map_err(|why| {
+                Outcome::Unusable(format!("--share {}: {why}", words.path.display()))
+            })?;
+            Ok((words.tag.clone(), folder))
+        });
+        Ok(Self {
+            disks: disks.collect::<Result<_, Outcome>>()?,
+            shares: shares.collect::<Result<_, Outcome>>()?,
+        })
     }
+}
+
+fn folder(words: &cli::Share) -> Result<Folder, String> {
+    // Each file that the guest knows of is held open.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(|error| error.to_string())?;
+    let file = File::open(&words.path).map_err(|error| format!("cannot open: {error}"))?;
+    let is_folder = file.metadata().map_err(|error| format!("cannot open: {error}"))?.is_dir();
+    if !is_folder {
+        return Err("expected a directory".to_owned());
+    }
+    // Root acts as whoever the guest says; others can act as themselves alone.
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let owner = (uid != 0).then_some(Owner { uid, gid });
+    Ok(Folder { file: Arc::new(file), is_read_only: words.is_read_only, owner })
 }
 
 fn open(words: &cli::Disk) -> Result<Disk, String> {
