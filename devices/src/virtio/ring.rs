@@ -128,15 +128,11 @@ impl<M: Ram> Ring<M> {
     ) -> Result<(), Broken> {
         loop {
             self.quiet()?;
-            let mut has_news = false;
             while let Some(request) = self.take()? {
                 let written = serve(&self.queue, &request)?;
                 self.done(request.head(), written)?;
-                has_news = true;
             }
-            if has_news {
-                self.signal()?;
-            }
+            self.signal()?;
             if !self.listen()? {
                 return Ok(());
             }
