@@ -16,7 +16,7 @@ fn start_as_user(shm: &Shm, arguments: &[&str]) -> Minivmm {
     let own = format!("{}/kvm", shm.path().display());
     let script = format!(
         "cp -a /dev/kvm {own} && chmod 666 {own} && mount --bind {own} /dev/kvm && \
-         exec chroot --userspec={USER}:{USER} --skip-chdir / \"$@\""
+         exec /usr/sbin/chroot --userspec={USER}:{USER} --skip-chdir / \"$@\""
     );
     let mut command = if nix::unistd::geteuid().is_root() {
         let mut command = Command::new("unshare");
