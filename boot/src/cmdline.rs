@@ -46,6 +46,17 @@ pub fn command_line(user: &str, debug: bool) -> Result<CommandLine, CommandLineE
     Ok(CommandLine { text, appended_nokaslr })
 }
 
+/// The user's command line with these words for the kernel, unless it says where the root file system is.
+pub fn with_root(user: &str, root: &[&str]) -> String {
+    let words = words(user);
+    let end = words.iter().position(|word| *word == "--");
+    let (kernel, init) = words.split_at(end.unwrap_or(words.len()));
+    if kernel.iter().any(|word| word.starts_with("root=")) {
+        return user.to_owned();
+    }
+    [kernel, root, init].concat().join(" ")
+}
+
 /// Printable ASCII is what every guest takes. Linux would split at a tab or newline too, but show it in its log.
 fn check(text: &str) -> Result<(), CommandLineError> {
     match text.char_indices().find(|(_, c)| !matches!(c, ' '..='~')) {
@@ -121,6 +132,15 @@ impl Error for CommandLineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_file_system_goes_before_the_words_of_init_unless_the_user_has_one() {
+        let root = ["root=r", "rw"];
+
+        assert_eq!(with_root("", &root), "root=r rw");
+        assert_eq!(with_root("quiet  -- root=1", &root), "quiet root=r rw -- root=1");
+        assert_eq!(with_root("quiet root=/dev/vda --", &root), "quiet root=/dev/vda --");
+    }
 
     #[test]
     fn nokaslr_is_added_for_a_debugger_unless_the_user_chose() {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod disk;
 pub mod irq;
 pub mod pl011;
 pub mod rtc;

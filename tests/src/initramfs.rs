@@ -9,12 +9,64 @@ use crate::{guest, scratch};
 /// returns where. The kernel unpacks one archive after the other
 /// (Documentation/driver-api/early-userspace/buffer-format.rst).
 pub fn with_programs(programs: &[(&str, &Path)]) -> PathBuf {
-    let mut archive = fs::read(guest("initramfs.cpio")).expect("the guests' initramfs");
+    write(|archive| {
+        for (name, program) in programs {
+            entry(archive, &format!("bin/{name}"), 0o100755, &content(program));
+        }
+    })
+}
+
+/// What the kernel command line says to have [`START`] run.
+pub const RDINIT: &str = "rdinit=/start";
+
+/// Loads the drivers. Then, where the command line says `newroot=` and `newtype=` (a device or a tag, and the type of file system), goes on
+/// from there, with the programs in `/run`.
+const START: &str = r#"#!/bin/sh
+export PATH=/bin
+mount -t devtmpfs dev /dev
+for module in /modules/*; do insmod "$module"; done
+umount /dev
+if [ "$newroot" ]; then
+    mkdir /new
+    mount -t devtmpfs dev /dev
+    mount -t "$newtype" "$newroot" /new || poweroff -f
+    umount /dev
+    mount -t tmpfs run /new/run
+    cp /programs/* /new/run
+    exec busybox switch_root /new /init "$@"
+fi
+exec /init "$@"
+"#;
+
+/// Writes `initramfs.cpio` with the modules of this kernel that minivmm's devices need, and these programs in `/programs`.
+pub fn with_modules(version: &str, programs: &[(&str, &Path)]) -> PathBuf {
+    let folder = guest(&format!("modules-{version}"));
+    let modules =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut modules: Vec<PathBuf> = modules.map(|entry| entry.expect("a module").path()).collect();
+    modules.sort();
+    write(|archive| {
+        entry(archive, "start", 0o100755, START.as_bytes());
+        entry(archive, "modules", 0o040755, &[]);
+        entry(archive, "programs", 0o040755, &[]);
+        for module in &modules {
+            let name = module.file_name().and_then(|name| name.to_str()).expect("a name");
+            entry(archive, &format!("modules/{name}"), 0o100644, &content(module));
+        }
+        for (name, program) in programs {
+            entry(archive, &format!("programs/{name}"), 0o100755, &content(program));
+        }
+    })
+}
+
+fn content(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn write(add: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let mut archive = content(&guest("initramfs.cpio"));
     pad(&mut archive);
-    for (name, program) in programs {
-        let program = fs::read(program).expect("a program for the guest");
-        entry(&mut archive, &format!("bin/{name}"), 0o100755, &program);
-    }
+    add(&mut archive);
     entry(&mut archive, "TRAILER!!!", 0, &[]);
     let path = scratch().join("initramfs.cpio");
     fs::write(&path, archive).expect("scratch folder");

@@ -9,9 +9,11 @@ pub mod gdb;
 pub mod initramfs;
 pub mod lldb;
 pub mod minivmm;
+pub mod pages;
 pub mod physical;
 pub mod rsp;
 pub mod shell;
+pub mod shm;
 /// minivmm's own walker, for comparison with the CPU.
 #[path = "../../vmm/src/arch/stage1.rs"]
 #[allow(
@@ -32,6 +34,7 @@ pub use minivmm::{Finished, Minivmm};
 pub use physical::Physical;
 pub use rsp::Rsp;
 pub use shell::Shell;
+pub use shm::Shm;
 
 fn folder(variable: &str) -> PathBuf {
     let folder = env::var_os(variable);

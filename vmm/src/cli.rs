@@ -1,8 +1,12 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+mod storage;
+
 use std::path::PathBuf;
 
 use argh::FromArgs;
+
+pub use storage::{Disk, ROOT, Share};
 
 use crate::arch::features::{Choices, Feature};
 
@@ -43,6 +47,13 @@ struct Args {
     /// features that the CPUs have or lack: mte, pauth, pmu, sve as NAME=on or NAME=off, with commas
     #[argh(option, arg_name = "LIST")]
     cpu_features: Option<String>,
+    /// a disk: a raw image or a block device; ,ro after it keeps it from being written
+    #[argh(option, arg_name = "PATH")]
+    disk: Vec<String>,
+
+    /// a folder, by virtio-fs; ,tag=NAME names it (share0, share1, ...; root: the root file system), ,ro keeps it from being changed
+    #[argh(option, arg_name = "DIR")]
+    share: Vec<String>,
 
     /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -99,6 +110,10 @@ pub struct Config {
     pub cpus: usize,
     /// Features of the CPUs.
     pub cpu_features: Choices,
+    /// Disks, in the guest's order.
+    pub disks: Vec<Disk>,
+    /// Folders, each with a tag of its own.
+    pub shares: Vec<Share>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -157,6 +172,8 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         memory: memory(&args.memory)?,
         cpus: cpus(&args.cpus)?,
         cpu_features: args.cpu_features.as_deref().map_or(Ok(Choices::default()), cpu_features)?,
+        disks: args.disk.iter().map(|text| Disk::parse(text)).collect::<Result<_, _>>()?,
+        shares: Share::parse_all(&args.share)?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,

@@ -265,8 +265,8 @@ impl<M: Ram> Mmio<M> {
             (self.name, self.status.clone(), self.interrupt.clone(), self.report.clone());
         Box::new(move |broken| {
             status.fetch_or(NEEDS_RESET, Ordering::AcqRel);
-            interrupt.configuration();
             report(&format!("{name}: {broken}; it does no more until the guest resets it"));
+            interrupt.configuration();
         })
     }
 

@@ -4,6 +4,9 @@
 //! the queues, and a thread of its own from the moment that the driver is ready until it resets the device: nothing
 //! that a queue waits for holds up a vCPU.
 
+pub mod block;
+mod buffers;
+pub mod fs;
 mod interrupt;
 pub mod mmio;
 mod ring;
@@ -17,6 +20,7 @@ use std::io;
 
 use vm_memory::GuestMemoryBackend;
 
+pub use buffers::{Buffers, Halves};
 pub use interrupt::Interrupt;
 pub use ring::{Request, Ring};
 pub use worker::Waits;

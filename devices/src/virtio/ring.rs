@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT, Reader, Writer};
+use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueState, QueueT, Reader, Writer};
 use vm_memory::bitmap::MS;
 
 use super::{Broken, Interrupt, Ram};
@@ -110,10 +110,26 @@ impl<M: Ram> Ring<M> {
         &mut self,
         mut serve: impl FnMut(&Request<M>) -> Result<u32, Broken>,
     ) -> Result<(), Broken> {
+        self.drain_with(|_, request| serve(request))
+    }
+
+    /// As [`Self::drain`], for what reads the request from guest memory itself: it gets the queue as it is after
+    /// the request was taken, and the request's head.
+    pub fn drain_in_place(
+        &mut self,
+        mut serve: impl FnMut(&QueueState, u16) -> Result<u32, Broken>,
+    ) -> Result<(), Broken> {
+        self.drain_with(|queue, request| serve(&queue.state(), request.head()))
+    }
+
+    fn drain_with(
+        &mut self,
+        mut serve: impl FnMut(&Queue, &Request<M>) -> Result<u32, Broken>,
+    ) -> Result<(), Broken> {
         loop {
             self.quiet()?;
             while let Some(request) = self.take()? {
-                let written = serve(&request)?;
+                let written = serve(&self.queue, &request)?;
                 self.done(request.head(), written)?;
             }
             self.signal()?;

@@ -23,7 +23,6 @@ pub const HUGE_PAGE: usize = 2 << 20;
 #[derive(Clone, Default, Debug)]
 pub struct Memory {
     ram: GuestMemoryMmap,
-    #[expect(dead_code, reason = "held, not used")]
     mapping: Option<Arc<Mapping>>,
 }
 
@@ -64,6 +63,30 @@ impl Memory {
         let ram =
             GuestMemoryMmap::from_regions(vec![region]).map_err(|e| failed(io::Error::other(e)))?;
         Ok(Self { ram, mapping: Some(Arc::new(mapping)) })
+    }
+
+    /// The same memory for fuse-backend-rs, which has a vm-memory of its own.
+    pub fn for_shares(&self) -> Result<SharesMemory, Error> {
+        use vm_memory_fuse::mmap::MmapRegionBuilder;
+        use vm_memory_fuse::{GuestAddress, GuestMemoryMmap, GuestRegionMmap};
+        let failed =
+            |cause| Error::Memory(self.ram.iter().map(GuestMemoryRegion::len).sum(), cause);
+        let regions = self.ram.iter().map(|region| {
+            let len = region.len() as usize;
+            // SAFETY: the region is a live mapping of `len` bytes, which `SharesMemory` keeps, and the new one does not unmap.
+            let same =
+                unsafe { MmapRegionBuilder::new(len).with_raw_mmap_pointer(region.as_ptr()) };
+            let same = same
+                .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
+                .build()
+                .map_err(|e| failed(io::Error::other(e)))?;
+            GuestRegionMmap::new(same, GuestAddress(region.start_addr().0))
+                .ok_or_else(|| failed(io::Error::other("address overflow")))
+        });
+        let ram = GuestMemoryMmap::from_regions(regions.collect::<Result<_, _>>()?)
+            .map_err(|e| failed(io::Error::other(e)))?;
+        Ok(SharesMemory { ram, mapping: self.mapping.clone() })
     }
 
     /// Host address of the first byte, for the KVM slot.
@@ -125,6 +148,22 @@ impl Memory {
     pub fn read_u64(&self, ipa: u64) -> Option<u64> {
         let mut word = [0; 8];
         self.read(ipa, &mut word).then(|| u64::from_le_bytes(word))
+    }
+}
+
+/// Guest RAM, as [`Memory`] is, by the traits of fuse-backend-rs.
+pub struct SharesMemory {
+    ram: vm_memory_fuse::GuestMemoryMmap,
+    #[expect(dead_code, reason = "held, not used")]
+    mapping: Option<Arc<Mapping>>,
+}
+
+/// What it gives out is borrowed from `self`, and so does not outlive the mapping.
+impl vm_memory_fuse::GuestMemory for SharesMemory {
+    type R = vm_memory_fuse::GuestRegionMmap;
+
+    fn iter(&self) -> impl Iterator<Item = &Self::R> {
+        self.ram.iter()
     }
 }
 

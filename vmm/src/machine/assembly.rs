@@ -21,6 +21,7 @@ use super::files::{Files, chain};
 use super::loading::{self, Rest};
 use super::port::Port;
 use super::scout::Scout;
+use super::storage::Storage;
 use super::{Uart, host, kernel, transports};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
@@ -40,6 +41,7 @@ pub struct Assembly {
     config: Config,
     /// The kernel's, with what was added to the user's.
     cmdline: String,
+    storage: Storage,
     /// Drawn for the first guest, and the same for each, so that what a debugger knows of addresses stays right.
     kaslr_seed: OnceCell<u64>,
     line: Line,
@@ -58,12 +60,18 @@ impl IrqLine for Unconnected {
 impl Assembly {
     /// For guests of this configuration, one at a time. `stops` becomes readable when one of their vCPUs
     /// stops by itself.
-    pub fn new(config: &Config, cmdline: String, line: &Line, stops: Arc<EventFd>) -> Self {
+    pub fn new(
+        config: &Config,
+        cmdline: String,
+        storage: Storage,
+        line: &Line,
+        stops: Arc<EventFd>,
+    ) -> Self {
         let kaslr_seed = config.kaslr_seed.map(OnceCell::from).unwrap_or_default();
         let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
         let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
         let (config, line) = (config.clone(), line.clone());
-        Self { config, cmdline, kaslr_seed, line, uart, stops }
+        Self { config, cmdline, storage, kaslr_seed, line, uart, stops }
     }
 
     /// The device tree's seed, unless it is the user's tree.
@@ -126,7 +134,7 @@ impl Assembly {
             ram_size: self.config.memory,
             gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
             pmu: vm.has_pmu(),
-            virtio: transports::names(&self.config).len(),
+            virtio: transports::names(&self.storage).len(),
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
@@ -193,7 +201,7 @@ impl Assembly {
             ["secure physical timer", "physical timer", "virtual timer", "hypervisor timer"];
         let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
         let shared = [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031")];
-        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.config));
+        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.storage));
         private
             .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
             .chain(
@@ -218,7 +226,7 @@ impl Assembly {
         bus.insert(range(layout::UART)?, "PL011", self.uart.clone())
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::RTC)?, "PL031", rtc).map_err(|error| host("bus", &error))?;
-        transports::insert(&mut bus, vm, &self.config)?;
+        transports::insert(&mut bus, vm, &self.storage)?;
         Ok(bus)
     }
 }

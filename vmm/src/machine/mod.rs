@@ -7,10 +7,12 @@ mod events;
 mod files;
 mod kernel;
 mod loading;
+mod lock;
 mod output;
 mod port;
 mod scout;
 mod signals;
+mod storage;
 mod terminal;
 mod transports;
 
@@ -18,7 +20,7 @@ use std::fs;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use boot::cmdline::command_line;
+use boot::cmdline::{self, command_line};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use self::assembly::Assembly;
@@ -27,7 +29,8 @@ use self::events::Guest;
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
-use crate::cli::{Config, GdbAddress};
+use self::storage::Storage;
+use crate::cli::{self, Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
 use crate::debug::transport::{Listener, Stdio, Transport};
@@ -48,7 +51,8 @@ pub fn run(config: &Config) -> Outcome {
 
 fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let files = Files::open(config)?;
-    let cmdline = command_line(&config.cmdline, config.gdb.is_some())
+    let storage = Storage::open(config)?;
+    let cmdline = command_line(&with_root(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
     // While there is but one thread.
     let transport = config.gdb.as_ref().map(transport).transpose()?;
@@ -59,7 +63,7 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
     let console = Console::new(ends).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
-    let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops));
+    let assembly = Assembly::new(config, cmdline.text, storage, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
     let support = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
     if let Some(path) = &config.dump_dtb {
@@ -103,6 +107,17 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
         }
     };
     events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))
+}
+
+/// The user's command line, and where the root file system is if it is a share.
+fn with_root(config: &Config) -> String {
+    match config.shares.iter().find(|share| share.tag == cli::ROOT) {
+        Some(share) => {
+            let mode = if share.is_read_only { "ro" } else { "rw" };
+            cmdline::with_root(&config.cmdline, &["root=root", "rootfstype=virtiofs", mode])
+        }
+        None => config.cmdline.clone(),
+    }
 }
 
 /// Makes the guest again, from the files as they are then.

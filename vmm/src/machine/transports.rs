@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use boot::layout;
 use devices::bus::{Bus, Range};
 use devices::virtio::mmio::{Mmio, QUEUE_NOTIFY};
-use devices::virtio::{Backend, Front, rng};
+use devices::virtio::{Backend, Front, block, fs, rng};
 
 use super::host;
-use crate::cli::Config;
+use super::storage::{Opened, Storage};
 use crate::exit::Outcome;
+use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
 use crate::kvm::vm::Vm;
 use crate::message::say;
@@ -22,19 +23,40 @@ struct Virtio {
 }
 
 /// What the devices are called, in the order of their transports.
-pub fn names(_: &Config) -> Vec<&'static str> {
-    vec!["virtio-rng"]
+pub fn names(storage: &Storage) -> Vec<&'static str> {
+    let disks = storage.disks.iter().map(|_| "virtio-blk");
+    let shares = storage.shares.iter().map(|_| "virtio-fs");
+    ["virtio-rng"].into_iter().chain(disks).chain(shares).collect()
 }
 
 /// Makes new ones.
-fn devices(_: &Config) -> Result<Vec<Virtio>, Outcome> {
+fn devices(vm: &Vm, storage: &Storage) -> Result<Vec<Virtio>, Outcome> {
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
-    Ok(vec![Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) }])
+    let entropy =
+        Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
+    let disks = storage.disks.iter().map(|Opened { disk, words }| {
+        let path = words.path.display().to_string();
+        let on_failure = Box::new(move |what: &str| say(format_args!("--disk {path}: {what}")));
+        Virtio {
+            name: "virtio-blk",
+            front: Box::new(block::Face::new(disk)),
+            backend: Box::new(block::Block::new(disk.clone(), &words.serial, on_failure)),
+        }
+    });
+    let shares = storage.shares.iter().map(|(tag, folder)| {
+        Ok(Virtio {
+            name: "virtio-fs",
+            front: Box::new(fs::Face::new(tag)),
+            backend: Box::new(fs::Fs::new(folder.clone(), vm.memory().for_shares()?)),
+        })
+    });
+    let first = [entropy].into_iter().chain(disks).map(Ok);
+    first.chain(shares).collect::<Result<_, Error>>().map_err(Outcome::from)
 }
 
 /// Makes new ones and puts them into the guest.
-pub fn insert(bus: &mut Bus, vm: &Vm, config: &Config) -> Result<(), Outcome> {
-    for (number, virtio) in devices(config)?.into_iter().enumerate() {
+pub fn insert(bus: &mut Bus, vm: &Vm, storage: &Storage) -> Result<(), Outcome> {
+    for (number, virtio) in devices(vm, storage)?.into_iter().enumerate() {
         let Virtio { name, front, backend } = virtio;
         let Some(region) = layout::virtio_mmio(number) else {
             return Err(Outcome::Unusable(format!(

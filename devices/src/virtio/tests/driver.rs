@@ -13,7 +13,7 @@ use crate::virtio::{Backend, Front};
 
 /// Far beyond what any request takes.
 const LIMIT: Duration = Duration::from_secs(20);
-const MEMORY: usize = 16 << 20;
+pub(crate) const MEMORY: usize = 16 << 20;
 /// Bytes for each queue: descriptors, and from these offsets on the rings.
 const QUEUE: u64 = 0x4000;
 const AVAILABLE: u64 = 0x2000;
@@ -50,6 +50,15 @@ impl Driver {
         backend: impl Backend<GuestMemoryMmap> + 'static,
     ) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY)]).unwrap();
+        Self::of(memory, front, backend)
+    }
+
+    /// For a backend that has the memory, which begins at 0, from elsewhere as well.
+    pub(crate) fn of(
+        memory: GuestMemoryMmap,
+        front: impl Front + 'static,
+        backend: impl Backend<GuestMemoryMmap> + 'static,
+    ) -> Self {
         let reports: Arc<Mutex<Vec<String>>> = Arc::default();
         let (sender, line) = channel();
         let report = reports.clone();

@@ -1,0 +1,232 @@
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fuse_backend_rs::abi::fuse_abi::{CreateIn, stat64};
+use fuse_backend_rs::api::filesystem::{Context, FileSystem, FsOptions, SetattrValid};
+use nix::libc::{EINVAL, ELOOP, EROFS, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
+use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryMmap};
+
+use super::share::Share;
+use super::{Face, Folder, Fs, Owner};
+use crate::bus::Device;
+use crate::virtio::tests::driver::{Driver, MEMORY};
+
+const ROOT: u64 = 1;
+
+/// A folder with a file, a folder and a link that leads out of it, in a folder with a secret.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("minivmm-fs-{}-{number}", process::id()));
+        fs::create_dir_all(path.join("share/folder")).unwrap();
+        fs::write(path.join("secret"), "secret").unwrap();
+        fs::write(path.join("share/file"), "content").unwrap();
+        symlink("../secret", path.join("share/out")).unwrap();
+        Self(path)
+    }
+
+    fn folder(&self, is_read_only: bool, owner: Option<Owner>) -> Folder {
+        let file = File::open(self.0.join("share")).unwrap();
+        Folder { file: Arc::new(file), is_read_only, owner }
+    }
+
+    fn share(&self, is_read_only: bool, owner: Option<Owner>) -> Share {
+        let folder = self.folder(is_read_only, owner);
+        let share = Share::new(format!("/proc/self/fd/{}/.", folder.file.as_raw_fd()), &folder);
+        let share = share.unwrap();
+        share.init(FsOptions::empty()).unwrap();
+        share
+    }
+
+    /// Who its files belong to.
+    fn owner(&self) -> Owner {
+        let metadata = fs::metadata(&self.0).unwrap();
+        Owner { uid: metadata.uid(), gid: metadata.gid() }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+#[test]
+fn nothing_leads_out_of_the_folder() {
+    let place = Place::new();
+    let share = place.share(false, None);
+    let context = Context::default();
+    let folder = share.lookup(&context, ROOT, c"folder").unwrap().inode;
+
+    for parent in [ROOT, folder] {
+        for name in [c"..", c".", c"", c"/etc", c"../secret", c"folder/../..", c"folder/x"] {
+            assert_eq!(errno(share.lookup(&context, parent, name)), Some(EINVAL), "{name:?}");
+            assert_eq!(errno(share.unlink(&context, parent, name)), Some(EINVAL), "{name:?}");
+            assert_eq!(errno(share.rmdir(&context, parent, name)), Some(EINVAL), "{name:?}");
+            assert_eq!(errno(share.mkdir(&context, parent, name, 0o755, 0)), Some(EINVAL));
+            assert_eq!(errno(share.rename(&context, ROOT, c"file", parent, name, 0)), Some(EINVAL));
+            let create = share.create(&context, parent, name, CreateIn::default());
+            assert_eq!(errno(create), Some(EINVAL));
+        }
+    }
+    // The link itself is found, for the guest to follow in its own files.
+    let out = share.lookup(&context, ROOT, c"out").unwrap();
+    assert_eq!(share.readlink(&context, out.inode).unwrap(), b"../secret");
+    let opened = errno(share.open(&context, out.inode, O_RDONLY as u32, 0));
+    assert!(opened.is_some(), "expected {ELOOP} or the like");
+}
+
+#[test]
+fn a_read_only_folder_is_not_changed() {
+    let place = Place::new();
+    let share = place.share(true, None);
+    let context = Context::default();
+    let file = share.lookup(&context, ROOT, c"file").unwrap().inode;
+    let attributes = share.getattr(&context, file, None).unwrap().0;
+
+    for flags in [O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC] {
+        assert_eq!(errno(share.open(&context, file, flags as u32, 0)), Some(EROFS));
+    }
+    let create = share.create(&context, ROOT, c"new", CreateIn::default());
+    assert_eq!(errno(create), Some(EROFS));
+    for result in [
+        share.unlink(&context, ROOT, c"file"),
+        share.rmdir(&context, ROOT, c"folder"),
+        share.rename(&context, ROOT, c"file", ROOT, c"other", 0),
+        share.mkdir(&context, ROOT, c"new", 0o755, 0).map(drop),
+        share.mknod(&context, ROOT, c"new", 0o10_0644, 0, 0).map(drop),
+        share.symlink(&context, c"file", ROOT, c"new").map(drop),
+        share.link(&context, file, ROOT, c"new").map(drop),
+        share.setattr(&context, file, attributes, None, SetattrValid::MODE).map(drop),
+        share.fallocate(&context, file, 0, 0, 0, 4096),
+    ] {
+        assert_eq!(errno(result), Some(EROFS));
+    }
+    assert!(share.open(&context, file, O_RDONLY as u32, 0).is_ok());
+    assert_eq!(fs::read(place.0.join("share/file")).unwrap(), b"content");
+}
+
+#[test]
+fn the_users_files_are_roots_in_the_guest() {
+    let place = Place::new();
+    let share = place.share(false, Some(place.owner()));
+    let mut context = Context { uid: 12345, gid: 12345, ..Context::default() };
+    share.id_remap(&mut context).unwrap();
+
+    let made = share.mkdir(&context, ROOT, c"made", 0o750, 0).unwrap();
+    let file = share.lookup(&context, ROOT, c"file").unwrap();
+    let mut chown: stat64 = file.attr;
+    (chown.st_uid, chown.st_gid) = (0, 0);
+    let both = SetattrValid::UID | SetattrValid::GID;
+    let given = share.setattr(&context, file.inode, chown, None, both).unwrap().0;
+
+    for attributes in [made.attr, file.attr, given] {
+        assert_eq!((attributes.st_uid, attributes.st_gid), (0, 0));
+    }
+    for name in ["made", "file"] {
+        let metadata = fs::metadata(place.0.join("share").join(name)).unwrap();
+        assert_eq!(Owner { uid: metadata.uid(), gid: metadata.gid() }, place.owner());
+    }
+}
+
+/// A driver of a folder, whose memory the file system has by its own crate.
+fn driver(place: &Place) -> Driver {
+    let path = place.0.join("memory");
+    let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
+    file.set_len(MEMORY as u64).unwrap();
+    let same = vm_memory_fuse::FileOffset::new(file.try_clone().unwrap(), 0);
+    let same = [(vm_memory_fuse::GuestAddress(0), MEMORY, Some(same))];
+    let same = vm_memory_fuse::GuestMemoryMmap::<()>::from_ranges_with_files(same).unwrap();
+    let memory = [(GuestAddress(0), MEMORY, Some(FileOffset::new(file, 0)))];
+    let memory = GuestMemoryMmap::from_ranges_with_files(memory).unwrap();
+    let mut driver =
+        Driver::of(memory, Face::new("root"), Fs::new(place.folder(false, None), same));
+    driver.begin(0, 2);
+    driver
+}
+
+/// What FUSE requests begin with (`struct fuse_in_header`), of this length.
+fn request(len: u32, opcode: u32, node: u64) -> Vec<u8> {
+    let mut bytes = [len.to_le_bytes(), opcode.to_le_bytes()].concat();
+    bytes.extend(7u64.to_le_bytes());
+    bytes.extend(node.to_le_bytes());
+    bytes.resize(40, 0);
+    bytes
+}
+
+/// FUSE_INIT of version 7.38.
+fn init() -> Vec<u8> {
+    let mut bytes = request(104, 26, 0);
+    bytes.extend([7, 38, 0, 0].map(u32::to_le_bytes).concat());
+    bytes.resize(104, 0);
+    bytes
+}
+
+#[test]
+fn a_driver_finds_its_tag_and_gets_answers() {
+    const GETATTR: u32 = 3;
+    let place = Place::new();
+    let mut driver = driver(&place);
+    let mut tag = [0; 40];
+    driver.device.read(0x100, &mut tag).unwrap();
+    assert_eq!(tag[..5], *b"root\0");
+    assert_eq!(tag[36..], [1, 0, 0, 0]);
+
+    let (written, answer) = driver.ask(1, &[&init()], &[80]);
+
+    assert_eq!(written, 80);
+    assert_eq!(answer[..16], *[&80u32.to_le_bytes()[..], &[0; 4], &7u64.to_le_bytes()].concat());
+    let getattr = [request(56, GETATTR, ROOT), vec![0; 16]].concat();
+    // In pieces, as any driver may.
+    let (written, answer) = driver.ask(1, &[&getattr[..33], &getattr[33..]], &[16, 200]);
+    assert_eq!((written, &answer[4..8]), (120, &[0; 4][..]));
+    let inode = fs::metadata(place.0.join("share")).unwrap().ino();
+    assert_ne!(inode, 0);
+
+    // After a reset another driver begins.
+    driver.begin(0, 2);
+    assert_eq!(driver.ask(1, &[&init()], &[80]).0, 80);
+}
+
+#[test]
+fn requests_that_make_no_sense_are_answered_with_nothing_or_an_error() {
+    let place = Place::new();
+    let mut driver = driver(&place);
+    driver.ask(1, &[&init()], &[80]);
+
+    for opcode in 0..60 {
+        for len in [0, 39, 40, 41, 4096, u32::MAX] {
+            for node in [0, ROOT, 2, u64::MAX] {
+                if opcode == 26 {
+                    continue;
+                }
+                let header = request(len, opcode, node);
+                driver.ask(1, &[&header, &[0xff; 100]], &[4096]);
+                driver.ask(0, &[&header], &[16]);
+            }
+        }
+    }
+    assert_eq!(driver.ask(1, &[&[0; 39]], &[100]).0, 0);
+    assert_eq!(driver.ask(1, &[], &[100]).0, 0);
+
+    driver.put(1, &[&init()], &[80]);
+    // The address of its second descriptor.
+    driver.memory.write_obj(u64::MAX - 100, GuestAddress(0x4000 + 16)).unwrap();
+    driver.notify(1);
+    assert_eq!(driver.interrupt() & 2, 2);
+    assert_eq!(driver.read(0x070) & 64, 64);
+    assert_eq!(fs::read(place.0.join("share/file")).unwrap(), b"content");
+}

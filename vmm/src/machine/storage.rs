@@ -1,0 +1,96 @@
+//! The disks and folders of a command line: opened before anything is started, and kept for each guest that is made.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use devices::disk::Disk;
+use devices::virtio::block;
+use devices::virtio::fs::{Folder, Owner};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{getegid, geteuid};
+
+use super::lock;
+use crate::cli::{self, Config};
+use crate::exit::Outcome;
+
+/// What guests find on their disks and in their shares, one guest after the other.
+pub struct Storage {
+    /// In the order of the command line.
+    pub disks: Vec<Opened>,
+    /// Tags, and what they stand for.
+    pub shares: Vec<(String, Folder)>,
+}
+
+/// A disk that is open.
+pub struct Opened {
+    /// Its sectors.
+    pub disk: block::Shared,
+    /// What the user called it.
+    pub words: cli::Disk,
+}
+
+impl Storage {
+    /// Opens and locks all of them.
+    pub fn open(config: &Config) -> Result<Self, Outcome> {
+        let disks = config.disks.iter().map(|words| {
+            let disk = open(words).map_err(|why| {
+                Outcome::Unusable(format!("--disk {}: {why}", words.path.display()))
+            })?;
+            Ok(Opened { disk: Arc::new(Mutex::new(disk)), words: words.clone() })
+        });
+        let shares = config.shares.iter().map(|words| {
+            let folder = folder(words).map_err(|why| {
+                Outcome::Unusable(format!("--share {}: {why}", words.path.display()))
+            })?;
+            Ok((words.tag.clone(), folder))
+        });
+        Ok(Self {
+            disks: disks.collect::<Result<_, Outcome>>()?,
+            shares: shares.collect::<Result<_, Outcome>>()?,
+        })
+    }
+}
+
+fn folder(words: &cli::Share) -> Result<Folder, String> {
+    // Each file that the guest knows of is held open.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(|error| error.to_string())?;
+    let file = File::open(&words.path).map_err(|error| format!("cannot open: {error}"))?;
+    let is_folder = file.metadata().map_err(|error| format!("cannot open: {error}"))?.is_dir();
+    if !is_folder {
+        return Err("expected a directory".to_owned());
+    }
+    // Root acts as whoever the guest says; others can act as themselves alone.
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let owner = (uid != 0).then_some(Owner { uid, gid });
+    Ok(Folder { file: Arc::new(file), is_read_only: words.is_read_only, owner })
+}
+
+fn open(words: &cli::Disk) -> Result<Disk, String> {
+    check(&words.path)?;
+    let file = File::options().read(true).write(!words.is_read_only).open(&words.path);
+    let file = file.map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+            if !words.is_read_only =>
+        {
+            format!("cannot be opened for writing: {error} (with ,ro it need not)")
+        }
+        _ => format!("cannot open: {error}"),
+    })?;
+    lock::lock(&file, !words.is_read_only)?;
+    Disk::new(file, words.is_read_only).map_err(|error| error.to_string())
+}
+
+/// Before it is opened, which of a FIFO would wait for its writer.
+fn check(path: &Path) -> Result<(), String> {
+    let kind = fs::metadata(path).map_err(|error| format!("cannot open: {error}"))?.file_type();
+    if kind.is_dir() {
+        return Err("is a directory, expected a file or a block device".to_owned());
+    }
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err("is neither a file nor a block device".to_owned());
+    }
+    Ok(())
+}
