@@ -1,20 +1,25 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+mod ending;
+
 use std::path::PathBuf;
 
 use argh::FromArgs;
+
+pub use ending::{Ending, Pattern};
 
 /// Boot an arm64 Linux kernel in KVM, with a GDB server built in.
 #[derive(FromArgs, Debug)]
 #[argh(
     note = "Sizes take K, M or G. Ctrl-A x quits, Ctrl-A h lists the keys.",
     note = "",
-    error_code(0, "The guest powered off, or the debugger killed it."),
+    error_code(0, "The guest powered off, --until matched, or the debugger killed it."),
     error_code(1, "The host or minivmm failed."),
     error_code(2, "Bad command line or unusable file; nothing was started."),
     error_code(32, "The guest asked for a reset."),
     error_code(33, "The guest crashed."),
-    error_code(34, "The guest's kernel panicked."),
+    error_code(34, "The guest's kernel panicked, or --fail-on matched."),
+    error_code(124, "--timeout passed."),
     error_code(130, "The user stopped it.")
 )]
 struct Args {
@@ -53,6 +58,22 @@ struct Args {
     /// what the kernel's random address is made from, for a run that is to be repeated
     #[argh(option, arg_name = "N")]
     kaslr_seed: Option<String>,
+
+    /// end with 124 when the guest has run for this long: 60s, 5m, 1h
+    #[argh(option, arg_name = "TIME")]
+    timeout: Option<String>,
+
+    /// end with 0 when a line of the console matches
+    #[argh(option, arg_name = "REGEX")]
+    until: Option<String>,
+
+    /// end with 34 when a line of the console matches
+    #[argh(option, arg_name = "REGEX")]
+    fail_on: Option<String>,
+
+    /// write the console's output to FILE, too
+    #[argh(option, arg_name = "FILE")]
+    console_log: Option<PathBuf>,
 
     /// use this device tree instead of the generated one, unchanged
     #[argh(option, arg_name = "FILE")]
@@ -99,6 +120,8 @@ pub struct Config {
     pub vmlinux: Option<PathBuf>,
     /// The device tree's kaslr-seed.
     pub kaslr_seed: Option<u64>,
+    /// What ends the run besides the guest.
+    pub ending: Ending,
     /// Replaces the generated device tree.
     pub dtb: Option<PathBuf>,
     /// Where to write the generated device tree.
@@ -152,6 +175,12 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
         kaslr_seed: args.kaslr_seed.as_deref().map(kaslr_seed).transpose()?,
+        ending: Ending {
+            timeout: args.timeout.map(|text| ending::duration("--timeout", &text)).transpose()?,
+            until: args.until.map(|text| ending::pattern("--until", &text)).transpose()?,
+            fail_on: args.fail_on.map(|text| ending::pattern("--fail-on", &text)).transpose()?,
+            console_log: args.console_log,
+        },
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
     }))

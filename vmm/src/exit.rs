@@ -1,6 +1,7 @@
 //! How minivmm ends, and the exit status that tells scripts so. The numbers are stable.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why minivmm ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +20,12 @@ pub enum Outcome {
     Crashed(String),
     /// The guest's kernel panicked.
     Panicked,
+    /// `--until` matched this line of the console.
+    Until(String),
+    /// `--fail-on` matched this line of the console.
+    FailedOn(String),
+    /// `--timeout` passed; it was this long.
+    TimedOut(Duration),
     /// The user stopped it, from the console or by SIGINT.
     Interrupted,
     /// Somebody sent this signal; holds its number.
@@ -26,15 +33,26 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the user asked for just this, and needs not be told.
+    pub fn is_wanted(&self) -> bool {
+        matches!(self, Self::PoweredOff | Self::Killed | Self::Until(_))
+    }
+
+    /// Whether the guest brought it about. What its console has said before that counts more.
+    pub fn is_of_guest(&self) -> bool {
+        matches!(self, Self::PoweredOff | Self::Reset | Self::Crashed(_) | Self::Panicked)
+    }
+
     /// The process's exit status.
     pub fn status(&self) -> u8 {
         match self {
-            Self::PoweredOff | Self::Killed => 0,
+            Self::PoweredOff | Self::Killed | Self::Until(_) => 0,
             Self::HostFailed(_) => 1,
             Self::Unusable(_) => 2,
             Self::Reset => 32,
             Self::Crashed(_) => 33,
-            Self::Panicked => 34,
+            Self::Panicked | Self::FailedOn(_) => 34,
+            Self::TimedOut(_) => 124,
             Self::Interrupted => 130,
             Self::Terminated(signal) => 128u8.saturating_add(*signal),
         }
@@ -50,6 +68,9 @@ impl fmt::Display for Outcome {
             Self::Reset => f.write_str("guest asked for a reset"),
             Self::Crashed(what) => write!(f, "guest crashed: {what}"),
             Self::Panicked => f.write_str("guest kernel panicked"),
+            Self::Until(line) => write!(f, "--until matched {line:?}"),
+            Self::FailedOn(line) => write!(f, "--fail-on matched {line:?}"),
+            Self::TimedOut(limit) => write!(f, "--timeout: {} s have passed", limit.as_secs()),
             Self::Interrupted => f.write_str("stopped by the user"),
             Self::Terminated(signal) => write!(f, "stopped by signal {signal}"),
         }
@@ -71,6 +92,9 @@ mod tests {
             (Outcome::Reset, 32),
             (Outcome::Crashed(text()), 33),
             (Outcome::Panicked, 34),
+            (Outcome::Until(text()), 0),
+            (Outcome::FailedOn(text()), 34),
+            (Outcome::TimedOut(Duration::ZERO), 124),
             (Outcome::Interrupted, 130),
             (Outcome::Terminated(15), 143),
         ] {

@@ -92,6 +92,11 @@ impl Server {
         self.client.as_ref().is_some_and(|client| !client.unsent.is_empty())
     }
 
+    /// Whether a debugger has the guest and has stopped it.
+    pub fn holds(&self) -> bool {
+        self.stop.is_some() && self.session().is_some()
+    }
+
     /// Lets [`Self::stops`] be called although no vCPU may have stopped.
     pub fn wake(&self) {
         self.guest.wake();

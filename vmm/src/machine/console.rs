@@ -12,6 +12,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::Uart;
 use super::escape::{Escape, HELP, Wish};
 use super::output::Output;
+use super::reader::Reader;
 use super::terminal::{self, Terminal};
 use crate::message;
 
@@ -68,8 +69,9 @@ impl Line {
 
 impl Console {
     /// Nothing moves before [`Self::start`].
-    pub fn new(ends: Ends) -> io::Result<Self> {
-        let line = Line { output: Output::new()?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) };
+    pub fn new(ends: Ends, reader: Reader) -> io::Result<Self> {
+        let line =
+            Line { output: Output::new(reader)?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) };
         Ok(Self { line, ends })
     }
 

@@ -1,20 +1,23 @@
 //! The event loop: the main thread waits here for vCPU stops, debuggers, console input and
 //! signals, and for nothing else.
 
+mod subscriber;
+
 use std::cell::RefCell;
-use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use event_manager::{EventManager, SubscriberOps};
 use vmm_sys_util::eventfd::EventFd;
 
+use self::subscriber::Subscriber;
 use super::console::{Ends, RunningConsole};
 use super::loading::Loading;
 use super::output::News;
 use super::signals::Signals;
 use super::terminal;
+use super::timers::Countdown;
 use crate::debug::server::{self, Server};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, VcpuStop};
@@ -58,15 +61,12 @@ pub fn run(
     stops: Arc<EventFd>,
     console: RunningConsole,
     signals: Signals,
+    timeout: Option<Countdown>,
 ) -> Result<Outcome, event_manager::Error> {
-    let state = Loop { guest, stops, console, signals, end: None, outcome: None };
+    let state = Loop { guest, stops, console, signals, timeout, end: None, outcome: None };
     let shared = Rc::new(RefCell::new(state));
     let mut manager = EventManager::new()?;
-    manager.add_subscriber(Subscriber {
-        shared: shared.clone(),
-        is_stdin_watched: false,
-        client: None,
-    });
+    manager.add_subscriber(Subscriber::new(shared.clone()));
     let outcome = loop {
         if let Some(outcome) = shared.borrow_mut().outcome.take() {
             break outcome;
@@ -75,15 +75,7 @@ pub fn run(
     };
     terminal::restore();
     let state = shared.borrow();
-    // A guest that talks on would keep the queue from ever being empty.
-    let is_parked = state.guest.park();
-    if !is_parked || matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
-        state.console.output().flush(FLUSH_LIMIT);
-    } else {
-        // The guest's last words are worth waiting for, and a signal ends the wait.
-        state.signals.unblock();
-        state.console.output().flush(Duration::MAX);
-    }
+    let outcome = state.last_words(outcome);
     if matches!(state.guest, Guest::Alone(..)) {
         // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
         // A debugger's server has a socket to remove.
@@ -98,6 +90,7 @@ struct Loop {
     stops: Arc<EventFd>,
     console: RunningConsole,
     signals: Signals,
+    timeout: Option<Countdown>,
     /// How the guest ended whose debugger may run it again.
     end: Option<Outcome>,
     /// Set once; ends the loop.
@@ -175,6 +168,11 @@ impl Loop {
                 // Under a debugger a panic is something to look at, not the end.
                 News::PanicEnded if has_debugger => {}
                 News::PanicEnded => self.outcome = Some(Outcome::Panicked),
+                News::Judged => {
+                    if let Some(outcome) = self.console.output().verdict(false) {
+                        self.end_by(outcome);
+                    }
+                }
                 // Where the debugger has standard output, it decides about the end.
                 News::Closed(_) if self.console.ends() == Ends::Error => {}
                 News::Closed(kind) => {
@@ -184,145 +182,58 @@ impl Loop {
         }
     }
 
+    /// Ends the run, whatever a debugger has in mind; it is told.
+    fn end_by(&mut self, outcome: Outcome) {
+        if let Guest::Debugged(server) = &mut self.guest {
+            server.park();
+            server.end(outcome.status());
+        }
+        self.outcome = Some(outcome);
+    }
+
+    fn on_timeout(&mut self) {
+        let Some(timeout) = &mut self.timeout else { return };
+        match timeout.is_over() {
+            Ok(false) => {}
+            Ok(true) => {
+                let limit = timeout.limit();
+                self.end_by(Outcome::TimedOut(limit));
+            }
+            Err(error) => self.outcome = Some(Outcome::HostFailed(format!("timer: {error}"))),
+        }
+    }
+
+    /// While a debugger has stopped the guest, nobody waits for that.
+    fn update_timeout(&mut self) {
+        let is_held = self.guest.server().is_some_and(Server::holds);
+        if let Some(timeout) = &mut self.timeout
+            && let Err(error) = timeout.hold(is_held)
+        {
+            self.outcome = Some(Outcome::HostFailed(format!("timer: {error}")));
+        }
+    }
+
+    /// Stops the guest and waits until what it has said is written. Its last line may decide what the end is.
+    fn last_words(&self, outcome: Outcome) -> Outcome {
+        let output = self.console.output();
+        // A guest that talks on would keep the queue from ever being empty.
+        let is_parked = self.guest.park();
+        let limit = if is_parked && (outcome.is_of_guest() || outcome == Outcome::Killed) {
+            // Worth waiting for, and a signal ends the wait.
+            self.signals.unblock();
+            self.timeout.as_ref().map_or(Duration::MAX, |timeout| timeout.left().max(FLUSH_LIMIT))
+        } else {
+            FLUSH_LIMIT
+        };
+        output.flush(limit);
+        let is_open = outcome.is_of_guest() || matches!(outcome, Outcome::TimedOut(_));
+        let verdict = if is_open { output.verdict(true) } else { None };
+        verdict.unwrap_or(outcome)
+    }
+
     fn on_input(&mut self) {
         if self.console.read() {
             self.outcome = Some(Outcome::Interrupted);
         }
-    }
-}
-
-/// Which descriptor an event is about.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-enum Source {
-    Stops,
-    News,
-    Room,
-    Stdin,
-    Signals,
-    Listener,
-    Client,
-}
-
-/// Connects [`Loop`] to the event manager and keeps the set of watched descriptors right.
-struct Subscriber {
-    shared: Rc<RefCell<Loop>>,
-    is_stdin_watched: bool,
-    client: Option<(RawFd, EventSet)>,
-}
-
-fn watch(fd: RawFd, source: Source, set: EventSet) -> Events {
-    Events::with_data_raw(fd, source as u32, set)
-}
-
-impl Subscriber {
-    /// Watches standard input only while there is a place for what is read.
-    fn update_stdin(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let stdin = watch(state.console.stdin_fd(), Source::Stdin, EventSet::IN);
-        match (self.is_stdin_watched, state.console.wants_input()) {
-            (false, true) => {
-                match ops.add(stdin) {
-                    Ok(()) => self.is_stdin_watched = true,
-                    // epoll takes no files and no /dev/null: they never block, so they are read as
-                    // fast as the guest takes them.
-                    Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
-                        while state.console.wants_input() && state.outcome.is_none() {
-                            state.on_input();
-                        }
-                    }
-                    Err(error) => {
-                        let what = format!("standard input: {error}");
-                        state.outcome = Some(Outcome::HostFailed(what));
-                    }
-                }
-            }
-            (true, false) => {
-                // Failing would mean that it is not watched, which is what is wanted.
-                let _ = ops.remove(stdin);
-                self.is_stdin_watched = false;
-            }
-            _ => {}
-        }
-    }
-
-    /// Watches the client for what it can be served with: its requests, or room for replies.
-    fn update_client(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let Guest::Debugged(server) = &mut state.guest else { return };
-        let set = if server.has_unsent() { EventSet::OUT } else { EventSet::IN };
-        let wanted = server.client().map(|client| (client.as_raw_fd(), set));
-        if self.client.is_none() {
-            server.drop_closed();
-        }
-        if self.client == wanted {
-            return;
-        }
-        if let Some((fd, set)) = self.client.take() {
-            // The descriptor is open, see below, so this cannot fail.
-            let _ = ops.remove(watch(fd, Source::Client, set));
-        }
-        // Not before: the event manager keeps what was closed before it was removed.
-        server.drop_closed();
-        let Some((fd, set)) = wanted else { return };
-        match ops.add(watch(fd, Source::Client, set)) {
-            Ok(()) => self.client = wanted,
-            // A file, see above: serve it now, and again after whatever else there is to do.
-            Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
-                server.wake();
-                state.serve();
-            }
-            Err(error) => {
-                let what = format!("the debugger's connection: {error}");
-                state.outcome = Some(Outcome::HostFailed(what));
-            }
-        }
-    }
-}
-
-impl MutEventSubscriber for Subscriber {
-    fn init(&mut self, ops: &mut EventOps<'_>) {
-        let shared = self.shared.clone();
-        let mut state = shared.borrow_mut();
-        let fixed = [
-            (state.stops.as_raw_fd(), Source::Stops),
-            (state.console.output().news_fd().as_raw_fd(), Source::News),
-            (state.console.room_fd().as_raw_fd(), Source::Room),
-            (state.signals.as_raw_fd(), Source::Signals),
-        ];
-        let listener = state.guest.server().and_then(Server::listener);
-        let listener = listener.map(|listener| (listener.as_raw_fd(), Source::Listener));
-        for (fd, source) in fixed.into_iter().chain(listener) {
-            if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
-                state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
-            }
-        }
-        self.update_stdin(&mut state, ops);
-        self.update_client(&mut state, ops);
-    }
-
-    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
-        let shared = self.shared.clone();
-        let mut state = shared.borrow_mut();
-        // The rest of a batch of events comes too late: the end is decided.
-        if state.outcome.is_some() {
-            return;
-        }
-        let is = |source: Source| events.data() == source as u32;
-        if is(Source::Stops) {
-            state.on_stops();
-        } else if is(Source::News) {
-            state.on_news();
-        } else if is(Source::Room) {
-            state.console.feed();
-        } else if is(Source::Stdin) {
-            state.on_input();
-        } else if is(Source::Signals) {
-            state.outcome = state.signals.take();
-        } else if is(Source::Listener) {
-            state.accept();
-        } else {
-            state.serve();
-        }
-        self.update_stdin(&mut state, ops);
-        self.update_client(&mut state, ops);
     }
 }

@@ -6,12 +6,15 @@ mod escape;
 mod events;
 mod files;
 mod kernel;
+mod lines;
 mod loading;
 mod output;
 mod port;
+mod reader;
 mod scout;
 mod signals;
 mod terminal;
+mod timers;
 mod transports;
 
 use std::fs;
@@ -27,6 +30,8 @@ use self::events::Guest;
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
+use self::reader::Reader;
+use self::timers::Countdown;
 use crate::cli::{Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
@@ -57,7 +62,8 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
 
     let ends =
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
-    let console = Console::new(ends).map_err(|error| host("console", &error))?;
+    let reader = Reader::new(&config.ending)?;
+    let console = Console::new(ends, reader).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
     let assembly = Assembly::new(config, cmdline.text, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
@@ -102,7 +108,9 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
             (Guest::Alone(control, loading), console)
         }
     };
-    events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))
+    let timeout = config.ending.timeout.map(Countdown::start).transpose();
+    let timeout = timeout.map_err(|error| host("timer", &error))?;
+    events::run(guest, stops, console, signals, timeout).map_err(|error| host("event loop", &error))
 }
 
 /// Makes the guest again, from the files as they are then.
