@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod gpio;
 pub mod irq;
 pub mod pl011;
+pub mod pvpanic;
 pub mod rtc;
 pub mod virtio;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-pub use ending::{Ending, Pattern};
+pub use ending::{Ending, OnPanic, Pattern};
 
 /// Boot an arm64 Linux kernel in KVM, with a GDB server built in.
 #[derive(FromArgs, Debug)]
@@ -43,7 +43,7 @@ struct Args {
     #[argh(option, arg_name = "N", default = "String::from(\"1\")")]
     cpus: String,
 
-    /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
+    /// serve GDB at PORT (on loopback; 0: a free one), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
     gdb: Option<String>,
 
@@ -51,7 +51,7 @@ struct Args {
     #[argh(switch)]
     gdb_nowait: bool,
 
-    /// the kernel with its symbols, for the debugger and for what it sets before the MMU is on
+    /// the kernel with its symbols, for the debugger and for what it sets before the MMU is on; and to name where a guest hangs
     #[argh(option, arg_name = "FILE")]
     vmlinux: Option<PathBuf>,
 
@@ -71,9 +71,17 @@ struct Args {
     #[argh(option, arg_name = "REGEX")]
     fail_on: Option<String>,
 
+    /// when the guest's kernel has panicked: exit (default), hold it as it is, or gdb: hold it and serve GDB
+    #[argh(option, arg_name = "WHAT", default = "String::from(\"exit\")")]
+    on_panic: String,
+
     /// write the console's output to FILE, too
     #[argh(option, arg_name = "FILE")]
     console_log: Option<PathBuf>,
+
+    /// write what there is to tell of the run to FILE, as JSON
+    #[argh(option, arg_name = "FILE")]
+    report: Option<PathBuf>,
 
     /// use this device tree instead of the generated one, unchanged
     #[argh(option, arg_name = "FILE")]
@@ -91,7 +99,7 @@ struct Args {
 /// Where the GDB server is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum GdbAddress {
-    /// TCP: host name or address, and port.
+    /// TCP: host name or address, and port; 0 stands for a free one.
     Tcp(String, u16),
     /// A Unix socket.
     Unix(PathBuf),
@@ -154,9 +162,6 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.gdb_nowait && args.gdb.is_none() {
         return Err("--gdb-nowait: expected together with --gdb".to_owned());
     }
-    if args.vmlinux.is_some() && args.gdb.is_none() {
-        return Err("--vmlinux: expected together with --gdb".to_owned());
-    }
     if args.dtb.is_some() && args.kaslr_seed.is_some() {
         return Err(
             "--kaslr-seed: is for the generated device tree, which --dtb replaces".to_owned()
@@ -179,7 +184,9 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
             timeout: args.timeout.map(|text| ending::duration("--timeout", &text)).transpose()?,
             until: args.until.map(|text| ending::pattern("--until", &text)).transpose()?,
             fail_on: args.fail_on.map(|text| ending::pattern("--fail-on", &text)).transpose()?,
+            on_panic: ending::on_panic(&args.on_panic)?,
             console_log: args.console_log,
+            report: args.report,
         },
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
@@ -248,7 +255,7 @@ fn gdb_address(text: &str) -> Result<GdbAddress, String> {
     // [::1]:1234
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = number(port).and_then(|port| u16::try_from(port).ok());
-    let port = port.filter(|port| *port != 0).ok_or_else(bad)?;
+    let port = port.ok_or_else(bad)?;
     if host.is_empty() { Err(bad()) } else { Ok(GdbAddress::Tcp(host.to_owned(), port)) }
 }
 
@@ -334,8 +341,8 @@ mod tests {
             Some(GdbAddress::Unix("/tmp/s:1".into()))
         );
         assert_eq!(config(&["--gdb", "stdio"]).gdb, Some(GdbAddress::Stdio));
-        for bad in ["", "0", "unix:", "65536", ":1234", "host:", "host", "1234x", "stdio:", "Stdio"]
-        {
+        assert_eq!(config(&["--gdb", "0"]).gdb, tcp("127.0.0.1", 0));
+        for bad in ["", "unix:", "65536", ":1234", "host:", "host", "1234x", "stdio:", "Stdio"] {
             assert_eq!(
                 error(&["--gdb", bad]),
                 format!("--gdb {bad}: expected PORT, HOST:PORT, unix:PATH or stdio")
@@ -372,7 +379,6 @@ mod tests {
     #[test]
     fn flags_that_contradict_or_lack_each_other_are_refused() {
         assert!(error(&["--gdb-nowait"]).contains("--gdb"));
-        assert!(error(&["--vmlinux", "vmlinux"]).contains("--gdb"));
         assert!(error(&["--dtb", "a", "--dump-dtb", "b"]).contains("--dtb"));
         assert!(error(&["--dtb", "a", "--kaslr-seed", "1"]).contains("--dtb"));
     }

@@ -33,6 +33,29 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The report's word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PoweredOff => "powered-off",
+            Self::Killed => "killed-by-debugger",
+            Self::HostFailed(_) => "host-failed",
+            Self::Unusable(_) => "unusable",
+            Self::Reset => "reset",
+            Self::Crashed(_) => "crashed",
+            Self::Panicked => "panicked",
+            Self::Until(_) => "until",
+            Self::FailedOn(_) => "fail-on",
+            Self::TimedOut(_) => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Terminated(_) => "terminated",
+        }
+    }
+
+    /// Whether somebody may want to know where the guest was.
+    pub fn is_hang(&self) -> bool {
+        matches!(self, Self::TimedOut(_)) || *self == Self::Terminated(libc::SIGQUIT as u8)
+    }
+
     /// Whether the user asked for just this, and needs not be told.
     pub fn is_wanted(&self) -> bool {
         matches!(self, Self::PoweredOff | Self::Killed | Self::Until(_))
@@ -41,6 +64,11 @@ impl Outcome {
     /// Whether the guest brought it about. What its console has said before that counts more.
     pub fn is_of_guest(&self) -> bool {
         matches!(self, Self::PoweredOff | Self::Reset | Self::Crashed(_) | Self::Panicked)
+    }
+
+    /// Whether the guest ended as one does that was asked to.
+    pub fn is_orderly(&self) -> bool {
+        matches!(self, Self::PoweredOff | Self::Reset)
     }
 
     /// The process's exit status.

@@ -14,8 +14,34 @@ pub struct Ending {
     pub until: Option<Pattern>,
     /// A line of the console that ends it badly.
     pub fail_on: Option<Pattern>,
+    /// What becomes of a guest whose kernel panicked.
+    pub on_panic: OnPanic,
     /// Where the console's output is kept.
     pub console_log: Option<PathBuf>,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+}
+
+/// What becomes of a guest whose kernel panicked.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum OnPanic {
+    /// The run ends.
+    #[default]
+    Exit,
+    /// It stands still.
+    Hold,
+    /// It stands still, and a debugger may come in any case.
+    Gdb,
+}
+
+/// `exit`, `hold` or `gdb`.
+pub fn on_panic(text: &str) -> Result<OnPanic, String> {
+    match text {
+        "exit" => Ok(OnPanic::Exit),
+        "hold" => Ok(OnPanic::Hold),
+        "gdb" => Ok(OnPanic::Gdb),
+        _ => Err(format!("--on-panic {text}: expected exit, hold or gdb")),
+    }
 }
 
 /// A regular expression over a line, in which what is no UTF-8 is U+FFFD. Its classes are ASCII's.
@@ -93,7 +119,8 @@ mod tests {
     fn a_bad_pattern_is_named_in_one_line() {
         assert_eq!(
             pattern("--until", "a(b"),
-            Err("--until a(b: found open group without closing ')', expected a regular expression".to_owned())
+            Err("--until a(b: found open group without closing ')', expected a regular expression"
+                .to_owned())
         );
         assert!(pattern("--fail-on", "").unwrap_err().starts_with("--fail-on: empty"));
         let long = pattern("--fail-on", r"(\w{1000}){1000}").unwrap_err();

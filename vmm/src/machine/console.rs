@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, PoisonError};
 
 use devices::pl011::Wire;
+use devices::pvpanic;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
@@ -59,6 +60,11 @@ impl Line {
     /// Another guest talks from here on.
     pub fn begin_anew(&self) {
         self.output.begin_anew();
+    }
+
+    /// The guest's kernel tells that it panicked.
+    pub fn note_panic(&self, event: pvpanic::Event) {
+        self.output.note_panic(event == pvpanic::Event::Panicked);
     }
 
     /// From now on the UART is asked for output once a tick, or no longer.

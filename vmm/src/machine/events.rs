@@ -1,28 +1,40 @@
 //! The event loop: the main thread waits here for vCPU stops, debuggers, console input and
 //! signals, and for nothing else.
 
+mod panic;
+mod power;
 mod subscriber;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, SubscriberOps};
 use vmm_sys_util::eventfd::EventFd;
 
+use self::power::Grace;
 use self::subscriber::Subscriber;
+use super::button::Button;
 use super::console::{Ends, RunningConsole};
+use super::hang::whereabouts;
 use super::loading::Loading;
 use super::output::News;
+use super::report::{self, Facts};
 use super::signals::Signals;
 use super::terminal;
 use super::timers::Countdown;
+use crate::cli::{Ending, OnPanic};
+use crate::debug::backtrace;
+use crate::debug::kernel::Program;
+use crate::debug::link::LinkMap;
 use crate::debug::server::{self, Server};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, VcpuStop};
+use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::SystemEvent;
 use crate::message::say;
+use boot::elf::Vmlinux;
 
 /// How long a user who quits waits for a reader that does not read, or for a guest that cannot be stopped.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
@@ -30,20 +42,38 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// The guest, and who decides about it.
 pub enum Guest {
     /// Nobody. Some of it may still be loading.
-    Alone(Control, Option<Loading>),
+    Alone(Control, Option<Loading>, Insight),
     /// A debugger, or whoever may yet come.
     Debugged(Box<Server>),
+}
+
+/// What it takes to look into a guest that has no debugger.
+pub struct Insight {
+    /// Its RAM.
+    pub memory: Memory,
+    /// What is known of its kernel.
+    pub program: Program,
 }
 
 impl Guest {
     /// Stops it; false if it cannot be stopped.
     fn park(&self) -> bool {
         match self {
-            Self::Alone(_, Some(loading)) if loading.failure().is_some() => return false,
-            Self::Alone(control, _) => control.park(),
+            Self::Alone(_, Some(loading), _) if loading.failure().is_some() => return false,
+            Self::Alone(control, ..) => control.park(),
             Self::Debugged(server) => server.park(),
         }
         true
+    }
+
+    /// Its vCPUs and memory, and where its kernel is.
+    fn insight(&self) -> (&Control, &Memory, LinkMap) {
+        match self {
+            Self::Alone(control, _, Insight { memory, program }) => {
+                (control, memory, program.link_map(memory))
+            }
+            Self::Debugged(server) => server.guest().insight(),
+        }
     }
 
     fn server(&self) -> Option<&Server> {
@@ -54,16 +84,40 @@ impl Guest {
     }
 }
 
-/// Runs until the guest, the debugger or the user ends it. The terminal is restored then. `stops` becomes
-/// readable when a vCPU has stopped by itself.
-pub fn run(
-    guest: Guest,
-    stops: Arc<EventFd>,
-    console: RunningConsole,
-    signals: Signals,
-    timeout: Option<Countdown>,
-) -> Result<Outcome, event_manager::Error> {
-    let state = Loop { guest, stops, console, signals, timeout, end: None, outcome: None };
+/// What the loop is made of.
+pub struct Parts {
+    /// The guest.
+    pub guest: Guest,
+    /// Becomes readable when a vCPU has stopped by itself.
+    pub stops: Arc<EventFd>,
+    /// The console.
+    pub console: RunningConsole,
+    /// Signals.
+    pub signals: Signals,
+    /// The guest's power button.
+    pub button: Button,
+    /// `--timeout`.
+    pub timeout: Option<Countdown>,
+    /// The kernel's symbols.
+    pub names: Option<Arc<Vmlinux>>,
+}
+
+/// Runs until the guest, the debugger or the user ends it. The terminal is restored then.
+pub fn run(parts: Parts, ending: &Ending) -> Result<(Outcome, Facts), event_manager::Error> {
+    let grace = Grace::new().map_err(|error| event_manager::Error::Epoll(error.into()))?;
+    let began = parts.guest.server().is_none_or(|server| !server.is_stopped());
+    let began = began.then(Instant::now);
+    let state = Loop {
+        parts,
+        began,
+        has_report: ending.report.is_some(),
+        on_panic: ending.on_panic,
+        grace,
+        is_held: false,
+        asked: None,
+        end: None,
+        outcome: None,
+    };
     let shared = Rc::new(RefCell::new(state));
     let mut manager = EventManager::new()?;
     manager.add_subscriber(Subscriber::new(shared.clone()));
@@ -75,22 +129,30 @@ pub fn run(
     };
     terminal::restore();
     let state = shared.borrow();
-    let outcome = state.last_words(outcome);
-    if matches!(state.guest, Guest::Alone(..)) {
+    let is_parked = state.parts.guest.park();
+    let outcome = state.last_words(outcome, is_parked);
+    // Nothing can be told of vCPUs that cannot be stopped.
+    let facts = if is_parked { state.facts(&outcome) } else { Facts::default() };
+    if matches!(state.parts.guest, Guest::Alone(..)) {
         // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
         // A debugger's server has a socket to remove.
         std::mem::forget(shared.clone());
     }
-    Ok(outcome)
+    Ok((outcome, facts))
 }
 
 /// Everything that events act on.
 struct Loop {
-    guest: Guest,
-    stops: Arc<EventFd>,
-    console: RunningConsole,
-    signals: Signals,
-    timeout: Option<Countdown>,
+    parts: Parts,
+    on_panic: OnPanic,
+    has_report: bool,
+    /// When the guest was let go first.
+    began: Option<Instant>,
+    grace: Grace,
+    /// The kernel has panicked, and stands still for whoever wants to look.
+    is_held: bool,
+    /// Why the guest was asked to power off.
+    asked: Option<Outcome>,
     /// How the guest ended whose debugger may run it again.
     end: Option<Outcome>,
     /// Set once; ends the loop.
@@ -99,13 +161,13 @@ struct Loop {
 
 impl Loop {
     fn on_stops(&mut self) {
-        let outcome = match &mut self.guest {
+        let outcome = match &mut self.parts.guest {
             Guest::Debugged(server) => server.stops(),
-            Guest::Alone(_, Some(loading)) if loading.failure().is_some() => {
+            Guest::Alone(_, Some(loading), _) if loading.failure().is_some() => {
                 self.outcome = loading.failure().cloned();
                 return;
             }
-            Guest::Alone(control, _) => {
+            Guest::Alone(control, ..) => {
                 let first = control.take_stops().into_iter().next();
                 first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
             }
@@ -121,7 +183,12 @@ impl Loop {
             server::Outcome::Failed(why) => self.outcome = Some(Outcome::HostFailed(why)),
             server::Outcome::Ended(stop) => {
                 let outcome = self.end_of(stop);
-                if let Guest::Debugged(server) = &mut self.guest
+                let is_kept = self.on_panic != OnPanic::Exit && !self.is_held;
+                if outcome == Outcome::Panicked && is_kept {
+                    self.hold();
+                    return;
+                }
+                if let Guest::Debugged(server) = &mut self.parts.guest
                     && server.end(outcome.status())
                 {
                     say(format_args!("gdb: {outcome}: the debugger may run it again"));
@@ -135,21 +202,21 @@ impl Loop {
 
     /// Moves bytes between the debugger and its server.
     fn serve(&mut self) {
-        if let Guest::Debugged(server) = &mut self.guest {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
             let outcome = server.serve();
             self.on_server(outcome);
         }
     }
 
     fn accept(&mut self) {
-        if let Guest::Debugged(server) = &mut self.guest {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
             let outcome = server.accept();
             self.on_server(outcome);
         }
     }
 
     fn end_of(&self, stop: VcpuStop) -> Outcome {
-        let has_panicked = self.console.output().has_panicked();
+        let has_panicked = self.parts.console.output().has_panicked();
         match stop {
             VcpuStop::System(SystemEvent::Shutdown | SystemEvent::Reset) if has_panicked => {
                 Outcome::Panicked
@@ -162,19 +229,17 @@ impl Loop {
     }
 
     fn on_news(&mut self) {
-        let has_debugger = self.guest.server().is_some_and(|server| server.client().is_some());
-        for news in self.console.output().take_news() {
+        for news in self.parts.console.output().take_news() {
             match news {
-                // Under a debugger a panic is something to look at, not the end.
-                News::PanicEnded if has_debugger => {}
-                News::PanicEnded => self.outcome = Some(Outcome::Panicked),
+                News::Panicked => self.on_panicked(false),
+                News::PanicEnded => self.on_panicked(true),
                 News::Judged => {
-                    if let Some(outcome) = self.console.output().verdict(false) {
+                    if let Some(outcome) = self.parts.console.output().verdict(false) {
                         self.end_by(outcome);
                     }
                 }
                 // Where the debugger has standard output, it decides about the end.
-                News::Closed(_) if self.console.ends() == Ends::Error => {}
+                News::Closed(_) if self.parts.console.ends() == Ends::Error => {}
                 News::Closed(kind) => {
                     self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
                 }
@@ -184,7 +249,7 @@ impl Loop {
 
     /// Ends the run, whatever a debugger has in mind; it is told.
     fn end_by(&mut self, outcome: Outcome) {
-        if let Guest::Debugged(server) = &mut self.guest {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
             server.park();
             server.end(outcome.status());
         }
@@ -192,12 +257,15 @@ impl Loop {
     }
 
     fn on_timeout(&mut self) {
-        let Some(timeout) = &mut self.timeout else { return };
+        let Some(timeout) = &mut self.parts.timeout else { return };
         match timeout.is_over() {
             Ok(false) => {}
             Ok(true) => {
                 let limit = timeout.limit();
-                self.end_by(Outcome::TimedOut(limit));
+                // It held still for someone who has not come.
+                let outcome =
+                    if self.is_held { Outcome::Panicked } else { Outcome::TimedOut(limit) };
+                self.end_by(outcome);
             }
             Err(error) => self.outcome = Some(Outcome::HostFailed(format!("timer: {error}"))),
         }
@@ -205,34 +273,66 @@ impl Loop {
 
     /// While a debugger has stopped the guest, nobody waits for that.
     fn update_timeout(&mut self) {
-        let is_held = self.guest.server().is_some_and(Server::holds);
-        if let Some(timeout) = &mut self.timeout
+        if self.began.is_none() && self.parts.guest.server().is_some_and(|it| !it.is_stopped()) {
+            self.began = Some(Instant::now());
+        }
+        let is_held = self.parts.guest.server().is_some_and(Server::holds);
+        if let Some(timeout) = &mut self.parts.timeout
             && let Err(error) = timeout.hold(is_held)
         {
             self.outcome = Some(Outcome::HostFailed(format!("timer: {error}")));
         }
     }
 
-    /// Stops the guest and waits until what it has said is written. Its last line may decide what the end is.
-    fn last_words(&self, outcome: Outcome) -> Outcome {
-        let output = self.console.output();
-        // A guest that talks on would keep the queue from ever being empty.
-        let is_parked = self.guest.park();
+    /// What there is to tell of a guest that has ended so and is parked.
+    fn facts(&self, outcome: &Outcome) -> Facts {
+        let facts = Facts { began: self.began, ..Facts::default() };
+        if !outcome.is_hang() && !self.has_report {
+            return facts;
+        }
+        let (control, memory, link) = self.parts.guest.insight();
+        let whereabouts = if outcome.is_hang() {
+            let places = backtrace::places(control, memory, link);
+            whereabouts(places, self.parts.names.as_ref(), link)
+        } else {
+            Vec::new()
+        };
+        let mut facts = Facts { whereabouts, ..facts };
+        if self.has_report {
+            (facts.spoke, facts.memoir) = self.parts.console.output().story();
+            if facts.memoir.version.is_none() {
+                let image = link.image..link.image.saturating_add(link.size);
+                facts.version = report::banner(memory, &image);
+            }
+            facts.exits = report::exits(control);
+            facts.guest = memory.resident();
+        }
+        facts
+    }
+
+    /// Waits until what the guest, which is stopped if it can be, has said is written. Its last line may decide what the end is.
+    fn last_words(&self, outcome: Outcome, is_parked: bool) -> Outcome {
+        let output = self.parts.console.output();
+        // One that talks on would keep the queue from ever being empty.
         let limit = if is_parked && (outcome.is_of_guest() || outcome == Outcome::Killed) {
             // Worth waiting for, and a signal ends the wait.
-            self.signals.unblock();
-            self.timeout.as_ref().map_or(Duration::MAX, |timeout| timeout.left().max(FLUSH_LIMIT))
+            self.parts.signals.unblock();
+            self.parts
+                .timeout
+                .as_ref()
+                .map_or(Duration::MAX, |timeout| timeout.left().max(FLUSH_LIMIT))
         } else {
             FLUSH_LIMIT
         };
         output.flush(limit);
         let is_open = outcome.is_of_guest() || matches!(outcome, Outcome::TimedOut(_));
         let verdict = if is_open { output.verdict(true) } else { None };
-        verdict.unwrap_or(outcome)
+        let asked = || self.asked.clone().filter(|_| outcome.is_orderly());
+        verdict.or_else(asked).unwrap_or(outcome)
     }
 
     fn on_input(&mut self) {
-        if self.console.read() {
+        if self.parts.console.read() {
             self.outcome = Some(Outcome::Interrupted);
         }
     }

@@ -7,13 +7,14 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
 use super::lines::Lines;
+use super::memoir::Memoir;
 use super::reader::Reader;
 use crate::exit::Outcome;
 
@@ -48,6 +49,8 @@ struct State {
     lines: Lines,
     /// A line said that the kernel panicked.
     has_panicked: bool,
+    /// When the first byte came.
+    began: Option<Instant>,
     news: Vec<News>,
 }
 
@@ -56,6 +59,8 @@ struct State {
 pub enum News {
     /// The guest's kernel panicked and has said all it has to say.
     PanicEnded,
+    /// The guest's kernel tells that it panicked, by pvpanic.
+    Panicked,
     /// A line was matched: see [`Output::verdict`].
     Judged,
     /// Its reader takes no more.
@@ -89,6 +94,7 @@ impl Output {
     pub fn push(&self, bytes: &[u8]) -> usize {
         let mut state = self.lock();
         let was_empty = state.queue.is_empty();
+        state.began.get_or_insert_with(Instant::now);
         let taken = bytes.len().min(CAPACITY.saturating_sub(state.queue.len()));
         let bytes_taken = bytes.get(..taken).unwrap_or_default();
         state.queue.extend(bytes_taken);
@@ -127,7 +133,7 @@ impl Output {
         state.lines = Lines::default();
         state.has_panicked = false;
         state.is_burst = false;
-        state.news.retain(|news| *news != News::PanicEnded);
+        state.news.retain(|news| !matches!(news, News::PanicEnded | News::Panicked));
     }
 
     /// Whether the UART is to be asked for bytes, once a tick of a millisecond.
@@ -141,6 +147,15 @@ impl Output {
         self.lock().has_panicked
     }
 
+    /// The guest's kernel tells that it panicked. `is_end`: no other one takes over.
+    pub fn note_panic(&self, is_end: bool) {
+        let mut state = self.lock();
+        state.has_panicked = true;
+        if is_end {
+            self.announce(&mut state, News::Panicked);
+        }
+    }
+
     /// What `--until` or `--fail-on` has matched of what is written. With `is_over`, nothing more will come.
     pub fn verdict(&self, is_over: bool) -> Option<Outcome> {
         let mut reader = self.reader();
@@ -148,6 +163,12 @@ impl Output {
             reader.pause();
         }
         reader.verdict()
+    }
+
+    /// When the first byte came, and what was said until now.
+    pub fn story(&self) -> (Option<Instant>, Memoir) {
+        let began = self.lock().began;
+        (began, self.reader().memoir())
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::lines::Lines;
+use super::memoir::Memoir;
 use crate::cli::{Ending, Pattern};
 use crate::exit::Outcome;
 use crate::message::say;
@@ -20,6 +21,8 @@ pub struct Reader {
     has_unmatched: bool,
     /// The first match, which decides.
     verdict: Option<Outcome>,
+    /// For the report.
+    memoir: Option<Memoir>,
 }
 
 impl Reader {
@@ -32,7 +35,8 @@ impl Reader {
         };
         let log = ending.console_log.as_deref().map(create).transpose()?;
         let (until, fail_on) = (ending.until.clone(), ending.fail_on.clone());
-        Ok(Self { log, until, fail_on, ..Self::default() })
+        let memoir = ending.report.is_some().then(Memoir::default);
+        Ok(Self { log, until, fail_on, memoir, ..Self::default() })
     }
 
     /// Keeps what is about to be shown.
@@ -47,18 +51,23 @@ impl Reader {
 
     /// Reads what has been shown. True if a verdict came of it.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
-        if !self.is_matching() {
+        let is_matching = self.is_matching();
+        if !is_matching && self.memoir.is_none() {
             return false;
         }
         let (until, fail_on) = (self.until.as_ref(), self.fail_on.as_ref());
-        let verdict = &mut self.verdict;
+        let (verdict, memoir) = (&mut self.verdict, &mut self.memoir);
         self.lines.feed(bytes, |line| {
+            let line = String::from_utf8_lossy(line);
+            if let Some(memoir) = memoir {
+                memoir.take(&line);
+            }
             if verdict.is_none() {
-                *verdict = judge(line, until, fail_on);
+                *verdict = judge(&line, until, fail_on);
             }
         });
         self.has_unmatched = !self.lines.current().is_empty();
-        self.verdict.is_some()
+        is_matching && self.verdict.is_some()
     }
 
     /// Whether a line has begun that [`Self::pause`] would match.
@@ -73,7 +82,8 @@ impl Reader {
             return false;
         }
         self.has_unmatched = false;
-        self.verdict = judge(self.lines.current(), self.until.as_ref(), self.fail_on.as_ref());
+        let line = String::from_utf8_lossy(self.lines.current());
+        self.verdict = judge(&line, self.until.as_ref(), self.fail_on.as_ref());
         self.verdict.is_some()
     }
 
@@ -82,19 +92,28 @@ impl Reader {
         self.verdict.clone()
     }
 
+    /// What the console has said so far.
+    pub fn memoir(&self) -> Memoir {
+        let mut memoir = self.memoir.clone().unwrap_or_default();
+        let current = self.lines.current();
+        if !current.is_empty() {
+            memoir.take(&String::from_utf8_lossy(current));
+        }
+        memoir
+    }
+
     fn is_matching(&self) -> bool {
         (self.until.is_some() || self.fail_on.is_some()) && self.verdict.is_none()
     }
 }
 
 /// What a line means. One that matches both is a failure.
-fn judge(line: &[u8], until: Option<&Pattern>, fail_on: Option<&Pattern>) -> Option<Outcome> {
-    let line = String::from_utf8_lossy(line);
-    let is_match = |pattern: Option<&Pattern>| pattern.is_some_and(|it| it.0.is_match(&line));
+fn judge(line: &str, until: Option<&Pattern>, fail_on: Option<&Pattern>) -> Option<Outcome> {
+    let is_match = |pattern: Option<&Pattern>| pattern.is_some_and(|it| it.0.is_match(line));
     if is_match(fail_on) {
-        Some(Outcome::FailedOn(line.into_owned()))
+        Some(Outcome::FailedOn(line.to_owned()))
     } else if is_match(until) {
-        Some(Outcome::Until(line.into_owned()))
+        Some(Outcome::Until(line.to_owned()))
     } else {
         None
     }

@@ -20,6 +20,7 @@ enum Source {
     Stdin,
     Signals,
     Timeout,
+    Grace,
     Listener,
     Client,
 }
@@ -28,6 +29,7 @@ enum Source {
 pub(super) struct Subscriber {
     shared: Rc<RefCell<Loop>>,
     is_stdin_watched: bool,
+    is_listener_watched: bool,
     client: Option<(RawFd, EventSet)>,
 }
 
@@ -38,20 +40,20 @@ fn watch(fd: RawFd, source: Source, set: EventSet) -> Events {
 impl Subscriber {
     /// For this loop.
     pub fn new(shared: Rc<RefCell<Loop>>) -> Self {
-        Self { shared, is_stdin_watched: false, client: None }
+        Self { shared, is_stdin_watched: false, is_listener_watched: false, client: None }
     }
 
     /// Watches standard input only while there is a place for what is read.
     fn update_stdin(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let stdin = watch(state.console.stdin_fd(), Source::Stdin, EventSet::IN);
-        match (self.is_stdin_watched, state.console.wants_input()) {
+        let stdin = watch(state.parts.console.stdin_fd(), Source::Stdin, EventSet::IN);
+        match (self.is_stdin_watched, state.parts.console.wants_input()) {
             (false, true) => {
                 match ops.add(stdin) {
                     Ok(()) => self.is_stdin_watched = true,
                     // epoll takes no files and no /dev/null: they never block, so they are read as
                     // fast as the guest takes them.
                     Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
-                        while state.console.wants_input() && state.outcome.is_none() {
+                        while state.parts.console.wants_input() && state.outcome.is_none() {
                             state.on_input();
                         }
                     }
@@ -70,9 +72,21 @@ impl Subscriber {
         }
     }
 
+    /// Watches for debuggers as soon as they may come.
+    fn update_listener(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
+        let listener = state.parts.guest.server().and_then(Server::listener);
+        if let Some(listener) = listener.filter(|_| !self.is_listener_watched) {
+            self.is_listener_watched = true;
+            if let Err(error) = ops.add(watch(listener.as_raw_fd(), Source::Listener, EventSet::IN))
+            {
+                state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
+            }
+        }
+    }
+
     /// Watches the client for what it can be served with: its requests, or room for replies.
     fn update_client(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let Guest::Debugged(server) = &mut state.guest else { return };
+        let Guest::Debugged(server) = &mut state.parts.guest else { return };
         let set = if server.has_unsent() { EventSet::OUT } else { EventSet::IN };
         let wanted = server.client().map(|client| (client.as_raw_fd(), set));
         if self.client.is_none() {
@@ -108,21 +122,22 @@ impl MutEventSubscriber for Subscriber {
         let shared = self.shared.clone();
         let mut state = shared.borrow_mut();
         let fixed = [
-            (state.stops.as_raw_fd(), Source::Stops),
-            (state.console.output().news_fd().as_raw_fd(), Source::News),
-            (state.console.room_fd().as_raw_fd(), Source::Room),
-            (state.signals.as_raw_fd(), Source::Signals),
+            (state.parts.stops.as_raw_fd(), Source::Stops),
+            (state.parts.console.output().news_fd().as_raw_fd(), Source::News),
+            (state.parts.console.room_fd().as_raw_fd(), Source::Room),
+            (state.parts.signals.as_raw_fd(), Source::Signals),
+            (state.grace.as_raw_fd(), Source::Grace),
         ];
-        let listener = state.guest.server().and_then(Server::listener);
-        let listener = listener.map(|listener| (listener.as_raw_fd(), Source::Listener));
-        let timeout = state.timeout.as_ref().map(|timeout| (timeout.as_raw_fd(), Source::Timeout));
-        for (fd, source) in fixed.into_iter().chain(listener).chain(timeout) {
+        let timeout =
+            state.parts.timeout.as_ref().map(|timeout| (timeout.as_raw_fd(), Source::Timeout));
+        for (fd, source) in fixed.into_iter().chain(timeout) {
             if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
                 state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
             }
         }
         self.update_stdin(&mut state, ops);
         self.update_client(&mut state, ops);
+        self.update_listener(&mut state, ops);
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
@@ -138,13 +153,15 @@ impl MutEventSubscriber for Subscriber {
         } else if is(Source::News) {
             state.on_news();
         } else if is(Source::Room) {
-            state.console.feed();
+            state.parts.console.feed();
         } else if is(Source::Stdin) {
             state.on_input();
         } else if is(Source::Signals) {
-            state.outcome = state.signals.take();
+            state.on_signal();
         } else if is(Source::Timeout) {
             state.on_timeout();
+        } else if is(Source::Grace) {
+            state.on_grace();
         } else if is(Source::Listener) {
             state.accept();
         } else {
@@ -152,6 +169,7 @@ impl MutEventSubscriber for Subscriber {
         }
         self.update_stdin(&mut state, ops);
         self.update_client(&mut state, ops);
+        self.update_listener(&mut state, ops);
         state.update_timeout();
     }
 }
