@@ -74,7 +74,7 @@ fn linux_powers_off_when_its_power_button_is_pressed() {
         .collect();
     let initrd = initramfs::with_programs(&files);
     let init = "sh -c \"for it in evdev gpio_keys; do xzcat /bin/$it.ko.xz >/m.ko; insmod /m.ko; done; \
-        echo 'listening' now; head -c 24 /dev/input/event0 | xxd -p -s 16; poweroff -f\"";
+        echo 'listening' now; head -c 24 /dev/input/event0 | tail -c 8 | xxd -p; poweroff -f\"";
     let mut arguments = vec!["--kernel".into(), guest(&format!("Image-{VERSION}"))];
     arguments.extend(["--initrd".into(), initrd]);
     arguments.extend(["--cmdline".into(), format!("console=ttyAMA0 quiet -- {init}").into()]);

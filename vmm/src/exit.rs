@@ -28,6 +28,8 @@ pub enum Outcome {
     TimedOut(Duration),
     /// The user stopped it, from the console or by SIGINT.
     Interrupted,
+    /// Whoever started minivmm has ended.
+    Orphaned,
     /// Somebody sent this signal; holds its number.
     Terminated(u8),
 }
@@ -46,6 +48,7 @@ impl Outcome {
             Self::Until(_) => "until",
             Self::FailedOn(_) => "fail-on",
             Self::TimedOut(_) => "timeout",
+            Self::Orphaned => "orphaned",
             Self::Interrupted => "interrupted",
             Self::Terminated(_) => "terminated",
         }
@@ -81,6 +84,8 @@ impl Outcome {
             Self::Crashed(_) => 33,
             Self::Panicked | Self::FailedOn(_) => 34,
             Self::TimedOut(_) => 124,
+            // As if its terminal had gone: SIGHUP.
+            Self::Orphaned => 129,
             Self::Interrupted => 130,
             Self::Terminated(signal) => 128u8.saturating_add(*signal),
         }
@@ -99,6 +104,7 @@ impl fmt::Display for Outcome {
             Self::Until(line) => write!(f, "--until matched {line:?}"),
             Self::FailedOn(line) => write!(f, "--fail-on matched {line:?}"),
             Self::TimedOut(limit) => write!(f, "--timeout: {} s have passed", limit.as_secs()),
+            Self::Orphaned => f.write_str("stopped with the process that started it"),
             Self::Interrupted => f.write_str("stopped by the user"),
             Self::Terminated(signal) => write!(f, "stopped by signal {signal}"),
         }
@@ -123,6 +129,7 @@ mod tests {
             (Outcome::Until(text()), 0),
             (Outcome::FailedOn(text()), 34),
             (Outcome::TimedOut(Duration::ZERO), 124),
+            (Outcome::Orphaned, 129),
             (Outcome::Interrupted, 130),
             (Outcome::Terminated(15), 143),
         ] {

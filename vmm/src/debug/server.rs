@@ -130,9 +130,9 @@ impl Server {
         self.stop.is_some()
     }
 
-    /// Whether a debugger has the guest and has stopped it.
+    /// Whether a debugger has the guest, which has ended or is stopped.
     pub fn holds(&self) -> bool {
-        self.stop.is_some() && self.session().is_some()
+        (self.stop.is_some() || self.has_ended) && self.session().is_some()
     }
 
     /// Lets [`Self::stops`] be called although no vCPU may have stopped.

@@ -6,6 +6,7 @@ mod power;
 mod subscriber;
 
 use std::cell::RefCell;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,6 +99,8 @@ pub struct Parts {
     pub button: Button,
     /// `--timeout`.
     pub timeout: Option<Countdown>,
+    /// Becomes readable when minivmm's parent has ended.
+    pub parent: Option<OwnedFd>,
     /// The kernel's symbols.
     pub names: Option<Arc<Vmlinux>>,
 }
@@ -113,7 +116,6 @@ pub fn run(parts: Parts, ending: &Ending) -> Result<(Outcome, Facts), event_mana
         has_report: ending.report.is_some(),
         on_panic: ending.on_panic,
         grace,
-        is_held: false,
         asked: None,
         end: None,
         outcome: None,
@@ -149,8 +151,6 @@ struct Loop {
     /// When the guest was let go first.
     began: Option<Instant>,
     grace: Grace,
-    /// The kernel has panicked, and stands still for whoever wants to look.
-    is_held: bool,
     /// Why the guest was asked to power off.
     asked: Option<Outcome>,
     /// How the guest ended whose debugger may run it again.
@@ -183,13 +183,15 @@ impl Loop {
             server::Outcome::Failed(why) => self.outcome = Some(Outcome::HostFailed(why)),
             server::Outcome::Ended(stop) => {
                 let outcome = self.end_of(stop);
-                let is_kept = self.on_panic != OnPanic::Exit && !self.is_held;
+                let is_kept =
+                    self.on_panic != OnPanic::Exit && !self.parts.console.output().is_held();
                 if outcome == Outcome::Panicked && is_kept {
                     self.hold();
                     return;
                 }
                 if let Guest::Debugged(server) = &mut self.parts.guest
                     && server.end(outcome.status())
+                    && self.asked.is_none()
                 {
                     say(format_args!("gdb: {outcome}: the debugger may run it again"));
                     self.end = Some(outcome);
@@ -263,8 +265,11 @@ impl Loop {
             Ok(true) => {
                 let limit = timeout.limit();
                 // It held still for someone who has not come.
-                let outcome =
-                    if self.is_held { Outcome::Panicked } else { Outcome::TimedOut(limit) };
+                let outcome = if self.parts.console.output().is_held() {
+                    Outcome::Panicked
+                } else {
+                    Outcome::TimedOut(limit)
+                };
                 self.end_by(outcome);
             }
             Err(error) => self.outcome = Some(Outcome::HostFailed(format!("timer: {error}"))),

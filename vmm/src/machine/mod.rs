@@ -13,6 +13,7 @@ mod lines;
 mod loading;
 mod memoir;
 mod output;
+mod parent;
 mod port;
 mod reader;
 mod report;
@@ -136,7 +137,8 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     };
     let timeout = config.ending.timeout.map(Countdown::start).transpose();
     let timeout = timeout.map_err(|error| host("timer", &error))?;
-    let parts = Parts { guest, stops, console, signals, button, timeout, names };
+    let parts =
+        Parts { guest, stops, console, signals, button, timeout, names, parent: parent::watch() };
     events::run(parts, &config.ending).map_err(|error| host("event loop", &error))
 }
 

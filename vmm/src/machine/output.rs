@@ -49,6 +49,8 @@ struct State {
     lines: Lines,
     /// A line said that the kernel panicked.
     has_panicked: bool,
+    /// It was stopped for that.
+    is_held: bool,
     /// When the first byte came.
     began: Option<Instant>,
     news: Vec<News>,
@@ -131,7 +133,7 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.lines = Lines::default();
-        state.has_panicked = false;
+        (state.has_panicked, state.is_held) = (false, false);
         state.is_burst = false;
         state.news.retain(|news| !matches!(news, News::PanicEnded | News::Panicked));
     }
@@ -154,6 +156,16 @@ impl Output {
         if is_end {
             self.announce(&mut state, News::Panicked);
         }
+    }
+
+    /// The guest is stopped for whoever wants to look at its panic. False if it was before.
+    pub fn note_held(&self) -> bool {
+        !std::mem::replace(&mut self.lock().is_held, true)
+    }
+
+    /// Whether it was.
+    pub fn is_held(&self) -> bool {
+        self.lock().is_held
     }
 
     /// What `--until` or `--fail-on` has matched of what is written. With `is_over`, nothing more will come.

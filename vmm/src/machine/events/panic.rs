@@ -28,7 +28,7 @@ impl Loop {
 
     /// Stops the guest, for whoever wants to look at it.
     pub(super) fn hold(&mut self) {
-        if std::mem::replace(&mut self.is_held, true) {
+        if !self.parts.console.output().note_held() {
             return;
         }
         match &mut self.parts.guest {

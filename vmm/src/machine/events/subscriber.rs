@@ -21,6 +21,7 @@ enum Source {
     Signals,
     Timeout,
     Grace,
+    Parent,
     Listener,
     Client,
 }
@@ -130,7 +131,8 @@ impl MutEventSubscriber for Subscriber {
         ];
         let timeout =
             state.parts.timeout.as_ref().map(|timeout| (timeout.as_raw_fd(), Source::Timeout));
-        for (fd, source) in fixed.into_iter().chain(timeout) {
+        let parent = state.parts.parent.as_ref().map(|fd| (fd.as_raw_fd(), Source::Parent));
+        for (fd, source) in fixed.into_iter().chain(timeout).chain(parent) {
             if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
                 state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
             }
@@ -160,6 +162,8 @@ impl MutEventSubscriber for Subscriber {
             state.on_signal();
         } else if is(Source::Timeout) {
             state.on_timeout();
+        } else if is(Source::Parent) {
+            state.outcome = Some(Outcome::Orphaned);
         } else if is(Source::Grace) {
             state.on_grace();
         } else if is(Source::Listener) {
