@@ -9,7 +9,7 @@ use std::fs::File;
 use object::LittleEndian;
 use object::elf::{
     EM_AARCH64, FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, PT_NOTE, ProgramHeader64, SHN_UNDEF,
-    SHT_SYMTAB, SectionHeader64, Sym64,
+    SHT_SYMTAB, STT_FUNC, STT_NOTYPE, SectionHeader64, Sym64,
 };
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader, SectionHeader, Sym};
 use object::read::{ReadCache, ReadRef};
@@ -33,6 +33,9 @@ const MOST_SECTIONS: u32 = 1 << 20;
 
 /// Most bytes of symbols, and of their names. Linux has 5 MiB of either, with every driver built in 20.
 const MOST_SYMBOLS: u64 = 1 << 28;
+
+/// Bytes of a symbol's name that are told. Linux knows them to 511 (KSYM_NAME_LEN).
+const MOST_NAME: usize = 511;
 
 /// Bytes that an Image may have: all that a kernel maps is in one gigabyte.
 const MOST_IMAGE: u64 = 1 << 30;
@@ -119,6 +122,38 @@ impl Vmlinux {
             }
         }
         Ok(found)
+    }
+
+    /// For each of these linked addresses the symbol of code that it lies in, and its distance from that. Reads the symbol table.
+    pub fn names(&self, addresses: &[u64]) -> Result<Vec<Option<(String, u64)>>, ElfError> {
+        let cache = Cache::new(self.source.file());
+        let mut found: Vec<Option<(u64, &[u8])>> = vec![None; addresses.len()];
+        let Some((symbols, strings)) = symbol_table(&cache)? else {
+            return Ok(vec![None; addresses.len()]);
+        };
+        for symbol in
+            symbols.iter().filter(|symbol| matches!(symbol.st_type(), STT_NOTYPE | STT_FUNC))
+        {
+            let (value, size) = (symbol.st_value(LE), symbol.st_size(LE));
+            let name = strings.get(symbol.st_name(LE) as usize..).unwrap_or_default();
+            // Mapping symbols ($x, $d) are nobody's name (AAELF64, 5.4).
+            if symbol.st_shndx(LE) == SHN_UNDEF || matches!(name, [] | [0 | b'$', ..]) {
+                continue;
+            }
+            for (address, best) in addresses.iter().zip(&mut found) {
+                let is_in = address.checked_sub(value).is_some_and(|at| size == 0 || at < size);
+                // Of two at the same place one with a size is the function's.
+                if is_in && best.is_none_or(|(best, _)| best < value || best == value && size > 0) {
+                    *best = Some((value, name));
+                }
+            }
+        }
+        let text = |name: &[u8]| {
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            String::from_utf8_lossy(name.get(..MOST_NAME).unwrap_or(name)).into_owned()
+        };
+        let named = addresses.iter().zip(found);
+        Ok(named.map(|(at, found)| found.map(|(value, name)| (text(name), at - value))).collect())
     }
 
     /// Whether `image` is the Image made of this very file: the notes are in both, and with them the build id.

@@ -1,7 +1,7 @@
 //! The device tree that describes the machine to its guest: the nodes and names of QEMU's `virt`.
 //!
 //! Specification: Devicetree Specification v0.4, and the bindings in Linux Documentation/devicetree/bindings
-//! that each node names. No node for what the machine does not have (PCIe, GPIO, flash, fw_cfg).
+//! that each node names. No node for what the machine does not have (PCIe, flash, fw_cfg).
 
 use std::error::Error;
 use std::fmt;
@@ -9,8 +9,9 @@ use std::fmt;
 use vm_fdt::FdtWriter;
 
 use crate::layout::{
-    APB_CLOCK_HZ, GIC_DIST, GICV2_CPU, MAX_VCPUS_GICV2, MAX_VCPUS_GICV3, PMU_PPI, RAM_BASE, RTC,
-    RTC_SPI, TIMER_PPIS, UART, UART_SPI, VIRTIO_MMIO_SPI, redistributors, virtio_mmio,
+    APB_CLOCK_HZ, GIC_DIST, GICV2_CPU, GPIO, GPIO_SPI, MAX_VCPUS_GICV2, MAX_VCPUS_GICV3, PMU_PPI,
+    POWER_BUTTON, PVPANIC, RAM_BASE, RTC, RTC_SPI, TIMER_PPIS, UART, UART_SPI, VIRTIO_MMIO_SPI,
+    redistributors, virtio_mmio,
 };
 use crate::placement::DTB_SIZE;
 use crate::region::Region;
@@ -53,6 +54,10 @@ const MPIDR_AFFINITY: u64 = 0xff_00ff_ffff;
 
 const GIC_PHANDLE: u32 = 1;
 const CLOCK_PHANDLE: u32 = 2;
+const GPIO_PHANDLE: u32 = 3;
+
+/// KEY_POWER (Linux, include/uapi/linux/input-event-codes.h).
+const KEY_POWER: u32 = 116;
 
 /// Interrupt specifiers: type, number, flags (interrupt-controller/arm,gic-v3.yaml).
 const IRQ_SPI: u32 = 0;
@@ -95,6 +100,9 @@ pub fn build(machine: &Machine) -> Result<Vec<u8>> {
         apb_clock(fdt)?;
         uart(fdt)?;
         rtc(fdt)?;
+        gpio(fdt)?;
+        gpio_keys(fdt)?;
+        pvpanic(fdt)?;
         (0..machine.virtio).try_for_each(|number| virtio(fdt, number))
     })?;
     let blob = fdt.finish()?;
@@ -255,6 +263,41 @@ fn rtc(fdt: &mut FdtWriter) -> Result<()> {
         device(fdt, RTC, RTC_SPI)?;
         fdt.property_u32("clocks", CLOCK_PHANDLE)?;
         Ok(fdt.property_string("clock-names", "apb_pclk")?)
+    })
+}
+
+/// gpio/pl061-gpio.yaml.
+fn gpio(fdt: &mut FdtWriter) -> Result<()> {
+    node(fdt, &format!("pl061@{:x}", GPIO.start()), |fdt| {
+        compatible(fdt, &["arm,pl061", "arm,primecell"])?;
+        device(fdt, GPIO, GPIO_SPI)?;
+        fdt.property_phandle(GPIO_PHANDLE)?;
+        fdt.property_null("gpio-controller")?;
+        fdt.property_u32("#gpio-cells", 2)?;
+        fdt.property_u32("clocks", CLOCK_PHANDLE)?;
+        Ok(fdt.property_string("clock-names", "apb_pclk")?)
+    })
+}
+
+/// input/gpio-keys.yaml: the power button, active high.
+fn gpio_keys(fdt: &mut FdtWriter) -> Result<()> {
+    const ACTIVE_HIGH: u32 = 0;
+    node(fdt, "gpio-keys", |fdt| {
+        compatible(fdt, &["gpio-keys"])?;
+        node(fdt, "poweroff", |fdt| {
+            fdt.property_string("label", "GPIO Key Poweroff")?;
+            fdt.property_u32("linux,code", KEY_POWER)?;
+            let cells = [GPIO_PHANDLE, POWER_BUTTON.into(), ACTIVE_HIGH];
+            Ok(fdt.property_array_u32("gpios", &cells)?)
+        })
+    })
+}
+
+/// misc/pvpanic-mmio.txt.
+fn pvpanic(fdt: &mut FdtWriter) -> Result<()> {
+    node(fdt, &format!("pvpanic@{:x}", PVPANIC.start()), |fdt| {
+        compatible(fdt, &["qemu,pvpanic-mmio"])?;
+        Ok(fdt.property_array_u64("reg", &[PVPANIC.start(), PVPANIC.size()])?)
     })
 }
 

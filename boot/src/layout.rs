@@ -43,7 +43,17 @@ pub const RTC: Region = Region::fixed(0x0901_0000, 0x1000);
 /// The real-time clock's SPI.
 pub const RTC_SPI: u32 = 2;
 
-/// Clock of UART and RTC in Hz.
+/// PL061 GPIO, for the power button.
+pub const GPIO: Region = Region::fixed(0x0903_0000, 0x1000);
+/// The GPIO's SPI.
+pub const GPIO_SPI: u32 = 7;
+/// The GPIO's line that the power button drives.
+pub const POWER_BUTTON: u8 = 3;
+
+/// pvpanic, in room that QEMU leaves free.
+pub const PVPANIC: Region = Region::fixed(0x090f_0000, 1);
+
+/// Clock of UART, RTC and GPIO in Hz.
 pub const APB_CLOCK_HZ: u32 = 24_000_000;
 
 /// Room for 32 virtio-mmio transports.
@@ -102,6 +112,8 @@ mod tests {
             GIC_REDIST,
             UART,
             RTC,
+            GPIO,
+            PVPANIC,
             VIRTIO_MMIO,
             Region::fixed(RAM_BASE, MAX_RAM),
             GIC_REDIST2,

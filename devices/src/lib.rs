@@ -3,7 +3,9 @@
 
 pub mod bus;
 pub mod disk;
+pub mod gpio;
 pub mod irq;
 pub mod pl011;
+pub mod pvpanic;
 pub mod rtc;
 pub mod virtio;

@@ -12,6 +12,8 @@ pub const NONE: u8 = 0;
 pub const SIGINT: u8 = 2;
 /// GDB's number for a breakpoint, a watchpoint or a finished step.
 pub const SIGTRAP: u8 = 5;
+/// Signal number of SIGABRT.
+pub const SIGABRT: u8 = 6;
 
 /// A stop of the whole target, and the thread that caused it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

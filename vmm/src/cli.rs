@@ -1,11 +1,13 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+mod ending;
 mod storage;
 
 use std::path::PathBuf;
 
 use argh::FromArgs;
 
+pub use ending::{Ending, OnPanic, Pattern};
 pub use storage::{Disk, ROOT, Share};
 
 use crate::arch::features::{Choices, Feature};
@@ -15,12 +17,13 @@ use crate::arch::features::{Choices, Feature};
 #[argh(
     note = "Sizes take K, M or G. Ctrl-A x quits, Ctrl-A h lists the keys.",
     note = "",
-    error_code(0, "The guest powered off, or the debugger killed it."),
+    error_code(0, "The guest powered off, --until matched, or the debugger killed it."),
     error_code(1, "The host or minivmm failed."),
     error_code(2, "Bad command line or unusable file; nothing was started."),
     error_code(32, "The guest asked for a reset."),
     error_code(33, "The guest crashed."),
-    error_code(34, "The guest's kernel panicked."),
+    error_code(34, "The guest's kernel panicked, or --fail-on matched."),
+    error_code(124, "--timeout passed."),
     error_code(130, "The user stopped it.")
 )]
 struct Args {
@@ -55,7 +58,7 @@ struct Args {
     #[argh(option, arg_name = "DIR")]
     share: Vec<String>,
 
-    /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
+    /// serve GDB at PORT (on loopback; 0: a free one), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
     gdb: Option<String>,
 
@@ -63,13 +66,37 @@ struct Args {
     #[argh(switch)]
     gdb_nowait: bool,
 
-    /// the kernel with its symbols, for the debugger and for what it sets before the MMU is on
+    /// the kernel with its symbols, for the debugger and for what it sets before the MMU is on; and to name where a guest hangs
     #[argh(option, arg_name = "FILE")]
     vmlinux: Option<PathBuf>,
 
     /// what the kernel's random address is made from, for a run that is to be repeated
     #[argh(option, arg_name = "N")]
     kaslr_seed: Option<String>,
+
+    /// end with 124 when the guest has run for this long: 60s, 5m, 1h
+    #[argh(option, arg_name = "TIME")]
+    timeout: Option<String>,
+
+    /// end with 0 when a line of the console matches
+    #[argh(option, arg_name = "REGEX")]
+    until: Option<String>,
+
+    /// end with 34 when a line of the console matches
+    #[argh(option, arg_name = "REGEX")]
+    fail_on: Option<String>,
+
+    /// when the guest's kernel has panicked: exit (default), hold it as it is, or gdb: hold it and serve GDB
+    #[argh(option, arg_name = "WHAT", default = "String::from(\"exit\")")]
+    on_panic: String,
+
+    /// write the console's output to FILE, too
+    #[argh(option, arg_name = "FILE")]
+    console_log: Option<PathBuf>,
+
+    /// write what there is to tell of the run to FILE, as JSON
+    #[argh(option, arg_name = "FILE")]
+    report: Option<PathBuf>,
 
     /// use this device tree instead of the generated one, unchanged
     #[argh(option, arg_name = "FILE")]
@@ -87,7 +114,7 @@ struct Args {
 /// Where the GDB server is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum GdbAddress {
-    /// TCP: host name or address, and port.
+    /// TCP: host name or address, and port; 0 stands for a free one.
     Tcp(String, u16),
     /// A Unix socket.
     Unix(PathBuf),
@@ -122,6 +149,8 @@ pub struct Config {
     pub vmlinux: Option<PathBuf>,
     /// The device tree's kaslr-seed.
     pub kaslr_seed: Option<u64>,
+    /// What ends the run besides the guest.
+    pub ending: Ending,
     /// Replaces the generated device tree.
     pub dtb: Option<PathBuf>,
     /// Where to write the generated device tree.
@@ -154,9 +183,6 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.gdb_nowait && args.gdb.is_none() {
         return Err("--gdb-nowait: expected together with --gdb".to_owned());
     }
-    if args.vmlinux.is_some() && args.gdb.is_none() {
-        return Err("--vmlinux: expected together with --gdb".to_owned());
-    }
     if args.dtb.is_some() && args.kaslr_seed.is_some() {
         return Err(
             "--kaslr-seed: is for the generated device tree, which --dtb replaces".to_owned()
@@ -178,6 +204,14 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
         kaslr_seed: args.kaslr_seed.as_deref().map(kaslr_seed).transpose()?,
+        ending: Ending {
+            timeout: args.timeout.map(|text| ending::duration("--timeout", &text)).transpose()?,
+            until: args.until.map(|text| ending::pattern("--until", &text)).transpose()?,
+            fail_on: args.fail_on.map(|text| ending::pattern("--fail-on", &text)).transpose()?,
+            on_panic: ending::on_panic(&args.on_panic)?,
+            console_log: args.console_log,
+            report: args.report,
+        },
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
     }))
@@ -252,153 +286,9 @@ fn gdb_address(text: &str) -> Result<GdbAddress, String> {
     // [::1]:1234
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = number(port).and_then(|port| u16::try_from(port).ok());
-    let port = port.filter(|port| *port != 0).ok_or_else(bad)?;
+    let port = port.ok_or_else(bad)?;
     if host.is_empty() { Err(bad()) } else { Ok(GdbAddress::Tcp(host.to_owned(), port)) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(words: &[&str]) -> Config {
-        match parse(&[&["--kernel", "Image"], words].concat()) {
-            Ok(Request::Run(config)) => config,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn error(words: &[&str]) -> String {
-        parse(&[&["--kernel", "Image"], words].concat()).unwrap_err()
-    }
-
-    #[test]
-    fn a_kernel_is_all_it_takes() {
-        let config = config(&[]);
-
-        assert_eq!(config.memory, 512 << 20);
-        assert_eq!(config.cpus, 1);
-        assert_eq!(config.cmdline, "");
-        assert_eq!(config.gdb, None);
-        assert!(parse(&[]).unwrap_err().starts_with("--kernel: missing"));
-    }
-
-    #[test]
-    fn sizes_take_k_m_and_g() {
-        assert_eq!(config(&["--memory", "3G"]).memory, 3 << 30);
-        assert_eq!(config(&["--memory", "128m"]).memory, 128 << 20);
-        assert_eq!(config(&["--memory", "4096K"]).memory, 4 << 20);
-        assert_eq!(config(&["--memory", "2097152"]).memory, 2 << 20);
-    }
-
-    #[test]
-    fn bad_sizes_are_named_with_what_was_expected() {
-        for bad in [
-            "0",
-            "1T",
-            "12Q",
-            "",
-            "M",
-            "-1G",
-            "+1G",
-            " 1G",
-            "1.5G",
-            "1M",
-            "3M",
-            "256G",
-            "99999999999999999999",
-            "18446744073709551615G",
-            "1Gé",
-        ] {
-            assert_eq!(
-                error(&["--memory", bad]),
-                format!("--memory {bad}: expected a multiple of 2M from 2M to 255G")
-            );
-        }
-    }
-
-    #[test]
-    fn bad_cpu_counts_are_refused() {
-        for bad in ["0", "-1", "two", "", "1K", "99999999999999999999"] {
-            assert_eq!(
-                error(&["--cpus", bad]),
-                format!("--cpus {bad}: expected a number of vCPUs, 1 or more")
-            );
-        }
-        assert_eq!(config(&["--cpus", "512"]).cpus, 512);
-    }
-
-    #[test]
-    fn cpu_features_are_names_with_on_or_off() {
-        let features = config(&["--cpu-features", "pauth=off,mte=on"]).cpu_features;
-
-        assert_eq!(features.of(Feature::Pauth), Some(false));
-        assert_eq!(features.of(Feature::Mte), Some(true));
-        assert_eq!(config(&[]).cpu_features, Choices::default());
-        assert_eq!(
-            error(&["--cpu-features", "sve=off,sme=on"]),
-            "--cpu-features sve=off,sme=on: found \"sme=on\", expected NAME=on or NAME=off of mte, pauth, pmu, sve"
-        );
-    }
-
-    #[test]
-    fn a_bare_gdb_port_is_on_loopback() {
-        let tcp = |host: &str, port| Some(GdbAddress::Tcp(host.to_owned(), port));
-        assert_eq!(config(&["--gdb", "1234"]).gdb, tcp("127.0.0.1", 1234));
-        assert_eq!(config(&["--gdb", "0.0.0.0:1"]).gdb, tcp("0.0.0.0", 1));
-        assert_eq!(config(&["--gdb", "[::1]:65535"]).gdb, tcp("::1", 65535));
-        assert_eq!(
-            config(&["--gdb", "unix:/tmp/s:1"]).gdb,
-            Some(GdbAddress::Unix("/tmp/s:1".into()))
-        );
-        assert_eq!(config(&["--gdb", "stdio"]).gdb, Some(GdbAddress::Stdio));
-        for bad in ["", "0", "unix:", "65536", ":1234", "host:", "host", "1234x", "stdio:", "Stdio"]
-        {
-            assert_eq!(
-                error(&["--gdb", bad]),
-                format!("--gdb {bad}: expected PORT, HOST:PORT, unix:PATH or stdio")
-            );
-        }
-    }
-
-    #[test]
-    fn a_seed_is_a_number_of_64_bits() {
-        assert_eq!(config(&[]).kaslr_seed, None);
-        assert_eq!(config(&["--kaslr-seed", "0"]).kaslr_seed, Some(0));
-        assert_eq!(config(&["--kaslr-seed", "12345"]).kaslr_seed, Some(12345));
-        assert_eq!(
-            config(&["--kaslr-seed", "0xFedcba9876543210"]).kaslr_seed,
-            Some(0xfedc_ba98_7654_3210)
-        );
-        for bad in ["", "0x", "x", "-1", "+1", "0x+1", "12a", "1K", "0x10000000000000000"] {
-            assert_eq!(
-                error(&["--kaslr-seed", bad]),
-                format!("--kaslr-seed {bad}: expected a number of 64 bits, decimal or with 0x")
-            );
-        }
-    }
-
-    #[test]
-    fn unknown_words_and_missing_values_are_one_line() {
-        for words in [&["--nonsense"][..], &["extra"], &["--memory"]] {
-            let message = error(words);
-            assert!(!message.contains('\n'), "{message:?}");
-            assert!(message.contains(words[0]), "{message:?}");
-        }
-    }
-
-    #[test]
-    fn flags_that_contradict_or_lack_each_other_are_refused() {
-        assert!(error(&["--gdb-nowait"]).contains("--gdb"));
-        assert!(error(&["--vmlinux", "vmlinux"]).contains("--gdb"));
-        assert!(error(&["--dtb", "a", "--dump-dtb", "b"]).contains("--dtb"));
-        assert!(error(&["--dtb", "a", "--kaslr-seed", "1"]).contains("--dtb"));
-    }
-
-    #[test]
-    fn help_and_version_are_printed() {
-        let Ok(Request::Print(help)) = parse(&["--help"]) else { panic!("no help") };
-        assert!(help.contains("--gdb-nowait"));
-        let Ok(Request::Print(version)) = parse(&["--version"]) else { panic!("no version") };
-        assert_eq!(version, concat!("minivmm ", env!("CARGO_PKG_VERSION"), "\n"));
-    }
-}
+mod tests;

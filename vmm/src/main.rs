@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 /// Says why, where the user did not ask for it, and gives the exit status.
 fn finish(outcome: &Outcome) -> ExitCode {
-    if !matches!(outcome, Outcome::PoweredOff | Outcome::Killed) {
+    if !outcome.is_wanted() {
         message::say(outcome);
     }
     outcome.status().into()

@@ -49,11 +49,14 @@ fn has_the_nodes_of_qemus_virt_and_no_others() {
             "apb-pclk",
             "chosen",
             "cpus",
+            "gpio-keys",
             "intc@8000000",
             "memory@40000000",
             "pl011@9000000",
             "pl031@9010000",
+            "pl061@9030000",
             "psci",
+            "pvpanic@90f0000",
             "timer",
         ]
     );
@@ -233,4 +236,21 @@ fn each_virtio_device_has_a_transport_with_an_interrupt_of_its_own() {
     assert_eq!(cells(&last["reg"]), [0, 0x0a00_3e00, 0, 0x200]);
     assert_eq!(cells(&last["interrupts"]), [0, 47, 4]);
     assert!(last["dma-coherent"].is_empty());
+}
+
+#[test]
+fn the_power_button_is_a_key_on_the_gpio() {
+    let tree = tree(&machine(ONE));
+    let gpio = &tree["/pl061@9030000"];
+    assert_eq!(gpio["compatible"], b"arm,pl061\0arm,primecell\0");
+    assert_eq!(cells(&gpio["reg"]), [0, 0x0903_0000, 0, 0x1000]);
+    assert_eq!(cells(&gpio["interrupts"]), [0, 7, 4]);
+    assert_eq!(gpio["gpio-controller"], b"");
+    assert_eq!(cells(&gpio["#gpio-cells"]), [2]);
+
+    let key = &tree["/gpio-keys/poweroff"];
+
+    assert_eq!(key["gpios"], [gpio["phandle"].as_slice(), &[0, 0, 0, 3, 0, 0, 0, 0]].concat());
+    assert_eq!(cells(&key["linux,code"]), [116]);
+    assert_eq!(cells(&tree["/pvpanic@90f0000"]["reg"]), [0, 0x090f_0000, 0, 1]);
 }

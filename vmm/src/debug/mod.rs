@@ -4,6 +4,8 @@
 //! `inject` work on the vCPUs' own threads; `server`, `transport`, `target` and `registers` on the main
 //! one, while the vCPUs are parked; `memory` and `points` on both.
 
+#[cfg(target_arch = "aarch64")]
+pub mod backtrace;
 pub mod breakpoints;
 pub mod catches;
 pub mod link;

@@ -17,6 +17,9 @@ const READ_SIZE: usize = 4 << 10;
 /// What a debugger is told that comes before the guest's first instruction.
 const FIRST_STOP: Stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(stop::SIGTRAP) };
 
+/// What a debugger is told of a guest whose kernel panicked.
+const PANICKED: Stop = Stop { tid: Tid::FIRST, reason: StopReason::Signal(stop::SIGABRT) };
+
 struct Client {
     stream: Box<dyn Stream>,
     /// Begins with the first byte: whoever only connects, such as a port scan, stops no guest.
@@ -41,7 +44,7 @@ pub enum Outcome {
 
 /// The GDB server.
 pub struct Server {
-    /// `None`: the client there is from the start is the only one ever.
+    /// `None`: nobody can come.
     listener: Option<Listener>,
     client: Option<Client>,
     /// A connection that is over and waits for [`Server::drop_closed`].
@@ -54,11 +57,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server for a guest that is parked at its first instruction.
-    pub fn new(transport: Transport, guest: Guest) -> Self {
+    /// A server for a guest that is parked at its first instruction. Without a transport nobody can come before
+    /// [`Self::listen`].
+    pub fn new(transport: Option<Transport>, guest: Guest) -> Self {
         let (listener, client) = match transport {
-            Transport::Listener(listener) => (Some(listener), None),
-            Transport::Stdio(stream) => (None, Some(Client::new(Box::new(stream)))),
+            Some(Transport::Listener(listener)) => (Some(listener), None),
+            Some(Transport::Stdio(stream)) => (None, Some(Client::new(Box::new(stream)))),
+            None => (None, None),
         };
         Self { listener, client, closed: None, guest, stop: Some(FIRST_STOP), has_ended: false }
     }
@@ -67,6 +72,34 @@ impl Server {
     pub fn run_undebugged(&mut self) {
         self.guest.detach();
         self.stop = None;
+    }
+
+    /// Lets debuggers come, from now on.
+    pub fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    /// Where debuggers come, if they can.
+    pub fn address(&self) -> Option<String> {
+        self.listener.as_ref().map(Listener::address)
+    }
+
+    /// Stops the guest for good, whether or not there is a debugger to hear of it.
+    pub fn hold(&mut self) {
+        let stop = match self.guest.interrupt_now() {
+            Event::Stopped(Stop { tid, .. }) => Stop { tid, ..PANICKED },
+            Event::Nothing | Event::Ended(_) => PANICKED,
+        };
+        let was_running = self.stop.is_none();
+        self.stop = Some(stop);
+        if was_running {
+            self.tell(stop);
+        }
+    }
+
+    /// The guest.
+    pub fn guest(&self) -> &Guest {
+        &self.guest
     }
 
     /// Parks every vCPU and waits until they are.
@@ -90,6 +123,16 @@ impl Server {
     /// Whether the client has yet to take what was sent.
     pub fn has_unsent(&self) -> bool {
         self.client.as_ref().is_some_and(|client| !client.unsent.is_empty())
+    }
+
+    /// Whether the guest is stopped, by a debugger or for one.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Whether a debugger has the guest, which has ended or is stopped.
+    pub fn holds(&self) -> bool {
+        (self.stop.is_some() || self.has_ended) && self.session().is_some()
     }
 
     /// Lets [`Self::stops`] be called although no vCPU may have stopped.

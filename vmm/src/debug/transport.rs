@@ -12,6 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stdin, dup2_stdout};
 
+/// Where debuggers of this machine alone come.
+pub const LOOPBACK: &str = "127.0.0.1";
+
 /// Where the debuggers are.
 pub enum Transport {
     /// They come one after the other.
@@ -22,8 +25,8 @@ pub enum Transport {
 
 /// A socket that waits for debuggers.
 pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
+    /// TCP, and the host by the name that the user has for it.
+    Tcp(TcpListener, String),
     /// A Unix socket, and its path, removed at the end.
     Unix(UnixListener, PathBuf),
 }
@@ -33,7 +36,20 @@ impl Listener {
     pub fn tcp(host: &str, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((host, port))?;
         listener.set_nonblocking(true)?;
-        Ok(Self::Tcp(listener))
+        Ok(Self::Tcp(listener, host.to_owned()))
+    }
+
+    /// What GDB's `target remote` takes to come here.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener, host) => {
+                // It is bound, and there is no other failure.
+                let port = listener.local_addr().map_or(0, |address| address.port());
+                let host = if host == LOOPBACK { "" } else { host };
+                format!("{host}:{port}")
+            }
+            Self::Unix(_, path) => path.display().to_string(),
+        }
     }
 
     /// Listens on a Unix socket that only its owner may connect to. One that nobody listens on any
@@ -56,7 +72,7 @@ impl Listener {
     /// The next debugger. Does not wait for one.
     pub fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, _) => {
                 let (stream, _) = listener.accept()?;
                 // Packets are small and each waits for its answer.
                 stream.set_nodelay(true)?;
@@ -75,7 +91,7 @@ impl Listener {
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         match self {
-            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Tcp(listener, _) => listener.as_raw_fd(),
             Self::Unix(listener, _) => listener.as_raw_fd(),
         }
     }

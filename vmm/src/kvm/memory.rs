@@ -1,6 +1,7 @@
 //! Guest RAM: one anonymous mapping, one KVM slot.
 #![expect(unsafe_code, reason = "mmap, and the slice that cache maintenance walks")]
 
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -113,6 +114,26 @@ impl Memory {
         let ram = self.range();
         let ipa = host.checked_sub(self.host_start() as u64)?.checked_add(ram.start)?;
         ram.contains(&ipa).then_some(ipa)
+    }
+
+    /// Bytes of it that are in the host's memory (proc(5), smaps: Rss).
+    pub fn resident(&self) -> Option<u64> {
+        let ram = self.host(&self.range())?;
+        let ram = ram..ram + (self.range().end - self.range().start);
+        let maps = fs::read_to_string("/proc/self/smaps").ok()?;
+        let mut is_ram = false;
+        let mut kib = 0;
+        for line in maps.lines() {
+            if let Some(size) = line.strip_prefix("Rss:").filter(|_| is_ram) {
+                kib += size.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?;
+            } else if let Some((start, _)) = line.split_once('-')
+                && let Ok(start) = u64::from_str_radix(start, 16)
+            {
+                // It may be in several parts, each of which begins in it.
+                is_ram = ram.contains(&start);
+            }
+        }
+        Some(kib << 10)
     }
 
     /// Whether all of `ipa..ipa + len` is RAM.

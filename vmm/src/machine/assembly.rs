@@ -11,11 +11,14 @@ use boot::layout;
 use boot::load::BootState;
 use boot::region::Region;
 use devices::bus::{Bus, Range};
+use devices::gpio::Pl061;
 use devices::irq::IrqLine;
 use devices::pl011::Pl011;
+use devices::pvpanic::Pvpanic;
 use devices::rtc::Pl031;
 use vmm_sys_util::eventfd::EventFd;
 
+use super::button::Button;
 use super::console::Line;
 use super::files::{Files, chain};
 use super::loading::{self, Rest};
@@ -47,10 +50,12 @@ pub struct Assembly {
     line: Line,
     /// Each guest gets a new one in place of the last.
     uart: Uart,
+    /// The same of the power button.
+    button: Button,
     stops: Arc<EventFd>,
 }
 
-/// Of the UART before there is a VM.
+/// Of the UART and the GPIO before there is a VM.
 struct Unconnected;
 
 impl IrqLine for Unconnected {
@@ -70,8 +75,9 @@ impl Assembly {
         let kaslr_seed = config.kaslr_seed.map(OnceCell::from).unwrap_or_default();
         let uart = Pl011::new(Box::new(Unconnected), Box::new(line.clone()));
         let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
+        let button = Arc::new(Mutex::new(Pl061::new(Box::new(Unconnected))));
         let (config, line) = (config.clone(), line.clone());
-        Self { config, cmdline, storage, kaslr_seed, line, uart, stops }
+        Self { config, cmdline, storage, kaslr_seed, line, uart, button, stops }
     }
 
     /// The device tree's seed, unless it is the user's tree.
@@ -87,6 +93,11 @@ impl Assembly {
     /// The UART that the console is connected to, whatever the guest.
     pub fn uart(&self) -> Uart {
         self.uart.clone()
+    }
+
+    /// The power button, whatever the guest.
+    pub fn button(&self) -> Button {
+        self.button.clone()
     }
 
     /// Becomes readable when a vCPU stopped by itself, whatever the guest.
@@ -200,7 +211,8 @@ impl Assembly {
         const TIMERS: [&str; 4] =
             ["secure physical timer", "physical timer", "virtual timer", "hypervisor timer"];
         let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
-        let shared = [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031")];
+        let shared =
+            [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031"), (layout::GPIO_SPI, "PL061")];
         let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.storage));
         private
             .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
@@ -218,6 +230,10 @@ impl Assembly {
         *self.uart.lock().unwrap_or_else(PoisonError::into_inner) =
             Port::new(uart, vm.window(), self.line.clone());
         let rtc = Arc::new(Mutex::new(Pl031::new()));
+        let irq = Box::new(vm.irq_line(layout::spi_intid(layout::GPIO_SPI)));
+        *self.button.lock().unwrap_or_else(PoisonError::into_inner) = Pl061::new(irq);
+        let line = self.line.clone();
+        let pvpanic = Pvpanic::new(Box::new(move |event| line.note_panic(event)));
 
         let mut bus = Bus::new(Box::new(|fault| say(fault)));
         let range = |region: Region| {
@@ -226,6 +242,10 @@ impl Assembly {
         bus.insert(range(layout::UART)?, "PL011", self.uart.clone())
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::RTC)?, "PL031", rtc).map_err(|error| host("bus", &error))?;
+        bus.insert(range(layout::GPIO)?, "PL061", self.button.clone())
+            .map_err(|error| host("bus", &error))?;
+        bus.insert(range(layout::PVPANIC)?, "pvpanic", Arc::new(Mutex::new(pvpanic)))
+            .map_err(|error| host("bus", &error))?;
         transports::insert(&mut bus, vm, &self.storage)?;
         Ok(bus)
     }

@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, PoisonError};
 
 use devices::pl011::Wire;
+use devices::pvpanic;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
 use super::escape::{Escape, HELP, Wish};
 use super::output::Output;
+use super::reader::Reader;
 use super::terminal::{self, Terminal};
 use crate::message;
 
@@ -60,6 +62,11 @@ impl Line {
         self.output.begin_anew();
     }
 
+    /// The guest's kernel tells that it panicked.
+    pub fn note_panic(&self, event: pvpanic::Event) {
+        self.output.note_panic(event == pvpanic::Event::Panicked);
+    }
+
     /// From now on the UART is asked for output once a tick, or no longer.
     pub fn set_burst(&self, is_burst: bool) {
         self.output.set_burst(is_burst);
@@ -68,8 +75,9 @@ impl Line {
 
 impl Console {
     /// Nothing moves before [`Self::start`].
-    pub fn new(ends: Ends) -> io::Result<Self> {
-        let line = Line { output: Output::new()?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) };
+    pub fn new(ends: Ends, reader: Reader) -> io::Result<Self> {
+        let line =
+            Line { output: Output::new(reader)?, room: Arc::new(EventFd::new(EFD_NONBLOCK)?) };
         Ok(Self { line, ends })
     }
 

@@ -1,25 +1,41 @@
 //! The event loop: the main thread waits here for vCPU stops, debuggers, console input and
 //! signals, and for nothing else.
 
+mod panic;
+mod power;
+mod subscriber;
+
 use std::cell::RefCell;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use event_manager::{EventManager, SubscriberOps};
 use vmm_sys_util::eventfd::EventFd;
 
+use self::power::Grace;
+use self::subscriber::Subscriber;
+use super::button::Button;
 use super::console::{Ends, RunningConsole};
+use super::hang::whereabouts;
 use super::loading::Loading;
 use super::output::News;
+use super::report::{self, Facts};
 use super::signals::Signals;
 use super::terminal;
+use super::timers::Countdown;
+use crate::cli::{Ending, OnPanic};
+use crate::debug::backtrace;
+use crate::debug::kernel::Program;
+use crate::debug::link::LinkMap;
 use crate::debug::server::{self, Server};
 use crate::exit::Outcome;
 use crate::kvm::control::{Control, VcpuStop};
+use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::SystemEvent;
 use crate::message::say;
+use boot::elf::Vmlinux;
 
 /// How long a user who quits waits for a reader that does not read, or for a guest that cannot be stopped.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
@@ -27,20 +43,38 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// The guest, and who decides about it.
 pub enum Guest {
     /// Nobody. Some of it may still be loading.
-    Alone(Control, Option<Loading>),
+    Alone(Control, Option<Loading>, Insight),
     /// A debugger, or whoever may yet come.
     Debugged(Box<Server>),
+}
+
+/// What it takes to look into a guest that has no debugger.
+pub struct Insight {
+    /// Its RAM.
+    pub memory: Memory,
+    /// What is known of its kernel.
+    pub program: Program,
 }
 
 impl Guest {
     /// Stops it; false if it cannot be stopped.
     fn park(&self) -> bool {
         match self {
-            Self::Alone(_, Some(loading)) if loading.failure().is_some() => return false,
-            Self::Alone(control, _) => control.park(),
+            Self::Alone(_, Some(loading), _) if loading.failure().is_some() => return false,
+            Self::Alone(control, ..) => control.park(),
             Self::Debugged(server) => server.park(),
         }
         true
+    }
+
+    /// Its vCPUs and memory, and where its kernel is.
+    fn insight(&self) -> (&Control, &Memory, LinkMap) {
+        match self {
+            Self::Alone(control, _, Insight { memory, program }) => {
+                (control, memory, program.link_map(memory))
+            }
+            Self::Debugged(server) => server.guest().insight(),
+        }
     }
 
     fn server(&self) -> Option<&Server> {
@@ -51,22 +85,44 @@ impl Guest {
     }
 }
 
-/// Runs until the guest, the debugger or the user ends it. The terminal is restored then. `stops` becomes
-/// readable when a vCPU has stopped by itself.
-pub fn run(
-    guest: Guest,
-    stops: Arc<EventFd>,
-    console: RunningConsole,
-    signals: Signals,
-) -> Result<Outcome, event_manager::Error> {
-    let state = Loop { guest, stops, console, signals, end: None, outcome: None };
+/// What the loop is made of.
+pub struct Parts {
+    /// The guest.
+    pub guest: Guest,
+    /// Becomes readable when a vCPU has stopped by itself.
+    pub stops: Arc<EventFd>,
+    /// The console.
+    pub console: RunningConsole,
+    /// Signals.
+    pub signals: Signals,
+    /// The guest's power button.
+    pub button: Button,
+    /// `--timeout`.
+    pub timeout: Option<Countdown>,
+    /// Becomes readable when minivmm's parent has ended.
+    pub parent: Option<OwnedFd>,
+    /// The kernel's symbols.
+    pub names: Option<Arc<Vmlinux>>,
+}
+
+/// Runs until the guest, the debugger or the user ends it. The terminal is restored then.
+pub fn run(parts: Parts, ending: &Ending) -> Result<(Outcome, Facts), event_manager::Error> {
+    let grace = Grace::new().map_err(|error| event_manager::Error::Epoll(error.into()))?;
+    let began = parts.guest.server().is_none_or(|server| !server.is_stopped());
+    let began = began.then(Instant::now);
+    let state = Loop {
+        parts,
+        began,
+        has_report: ending.report.is_some(),
+        on_panic: ending.on_panic,
+        grace,
+        asked: None,
+        end: None,
+        outcome: None,
+    };
     let shared = Rc::new(RefCell::new(state));
     let mut manager = EventManager::new()?;
-    manager.add_subscriber(Subscriber {
-        shared: shared.clone(),
-        is_stdin_watched: false,
-        client: None,
-    });
+    manager.add_subscriber(Subscriber::new(shared.clone()));
     let outcome = loop {
         if let Some(outcome) = shared.borrow_mut().outcome.take() {
             break outcome;
@@ -75,29 +131,28 @@ pub fn run(
     };
     terminal::restore();
     let state = shared.borrow();
-    // A guest that talks on would keep the queue from ever being empty.
-    let is_parked = state.guest.park();
-    if !is_parked || matches!(outcome, Outcome::Interrupted | Outcome::Terminated(_)) {
-        state.console.output().flush(FLUSH_LIMIT);
-    } else {
-        // The guest's last words are worth waiting for, and a signal ends the wait.
-        state.signals.unblock();
-        state.console.output().flush(Duration::MAX);
-    }
-    if matches!(state.guest, Guest::Alone(..)) {
+    let is_parked = state.parts.guest.park();
+    let outcome = state.last_words(outcome, is_parked);
+    // Nothing can be told of vCPUs that cannot be stopped.
+    let facts = if is_parked { state.facts(&outcome) } else { Facts::default() };
+    if matches!(state.parts.guest, Guest::Alone(..)) {
         // The process ends, and the kernel takes a whole machine down faster than we do it piece by piece.
         // A debugger's server has a socket to remove.
         std::mem::forget(shared.clone());
     }
-    Ok(outcome)
+    Ok((outcome, facts))
 }
 
 /// Everything that events act on.
 struct Loop {
-    guest: Guest,
-    stops: Arc<EventFd>,
-    console: RunningConsole,
-    signals: Signals,
+    parts: Parts,
+    on_panic: OnPanic,
+    has_report: bool,
+    /// When the guest was let go first.
+    began: Option<Instant>,
+    grace: Grace,
+    /// Why the guest was asked to power off.
+    asked: Option<Outcome>,
     /// How the guest ended whose debugger may run it again.
     end: Option<Outcome>,
     /// Set once; ends the loop.
@@ -106,13 +161,13 @@ struct Loop {
 
 impl Loop {
     fn on_stops(&mut self) {
-        let outcome = match &mut self.guest {
+        let outcome = match &mut self.parts.guest {
             Guest::Debugged(server) => server.stops(),
-            Guest::Alone(_, Some(loading)) if loading.failure().is_some() => {
+            Guest::Alone(_, Some(loading), _) if loading.failure().is_some() => {
                 self.outcome = loading.failure().cloned();
                 return;
             }
-            Guest::Alone(control, _) => {
+            Guest::Alone(control, ..) => {
                 let first = control.take_stops().into_iter().next();
                 first.map_or(server::Outcome::Nothing, |(_, stop)| server::Outcome::Ended(stop))
             }
@@ -128,8 +183,15 @@ impl Loop {
             server::Outcome::Failed(why) => self.outcome = Some(Outcome::HostFailed(why)),
             server::Outcome::Ended(stop) => {
                 let outcome = self.end_of(stop);
-                if let Guest::Debugged(server) = &mut self.guest
+                let is_kept =
+                    self.on_panic != OnPanic::Exit && !self.parts.console.output().is_held();
+                if outcome == Outcome::Panicked && is_kept {
+                    self.hold();
+                    return;
+                }
+                if let Guest::Debugged(server) = &mut self.parts.guest
                     && server.end(outcome.status())
+                    && self.asked.is_none()
                 {
                     say(format_args!("gdb: {outcome}: the debugger may run it again"));
                     self.end = Some(outcome);
@@ -142,21 +204,21 @@ impl Loop {
 
     /// Moves bytes between the debugger and its server.
     fn serve(&mut self) {
-        if let Guest::Debugged(server) = &mut self.guest {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
             let outcome = server.serve();
             self.on_server(outcome);
         }
     }
 
     fn accept(&mut self) {
-        if let Guest::Debugged(server) = &mut self.guest {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
             let outcome = server.accept();
             self.on_server(outcome);
         }
     }
 
     fn end_of(&self, stop: VcpuStop) -> Outcome {
-        let has_panicked = self.console.output().has_panicked();
+        let has_panicked = self.parts.console.output().has_panicked();
         match stop {
             VcpuStop::System(SystemEvent::Shutdown | SystemEvent::Reset) if has_panicked => {
                 Outcome::Panicked
@@ -169,14 +231,17 @@ impl Loop {
     }
 
     fn on_news(&mut self) {
-        let has_debugger = self.guest.server().is_some_and(|server| server.client().is_some());
-        for news in self.console.output().take_news() {
+        for news in self.parts.console.output().take_news() {
             match news {
-                // Under a debugger a panic is something to look at, not the end.
-                News::PanicEnded if has_debugger => {}
-                News::PanicEnded => self.outcome = Some(Outcome::Panicked),
+                News::Panicked => self.on_panicked(false),
+                News::PanicEnded => self.on_panicked(true),
+                News::Judged => {
+                    if let Some(outcome) = self.parts.console.output().verdict(false) {
+                        self.end_by(outcome);
+                    }
+                }
                 // Where the debugger has standard output, it decides about the end.
-                News::Closed(_) if self.console.ends() == Ends::Error => {}
+                News::Closed(_) if self.parts.console.ends() == Ends::Error => {}
                 News::Closed(kind) => {
                     self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
                 }
@@ -184,145 +249,96 @@ impl Loop {
         }
     }
 
+    /// Ends the run, whatever a debugger has in mind; it is told.
+    fn end_by(&mut self, outcome: Outcome) {
+        if let Guest::Debugged(server) = &mut self.parts.guest {
+            server.park();
+            server.end(outcome.status());
+        }
+        self.outcome = Some(outcome);
+    }
+
+    fn on_timeout(&mut self) {
+        let Some(timeout) = &mut self.parts.timeout else { return };
+        match timeout.is_over() {
+            Ok(false) => {}
+            Ok(true) => {
+                let limit = timeout.limit();
+                // It held still for someone who has not come.
+                let outcome = if self.parts.console.output().is_held() {
+                    Outcome::Panicked
+                } else {
+                    Outcome::TimedOut(limit)
+                };
+                self.end_by(outcome);
+            }
+            Err(error) => self.outcome = Some(Outcome::HostFailed(format!("timer: {error}"))),
+        }
+    }
+
+    /// While a debugger has stopped the guest, nobody waits for that.
+    fn update_timeout(&mut self) {
+        if self.began.is_none() && self.parts.guest.server().is_some_and(|it| !it.is_stopped()) {
+            self.began = Some(Instant::now());
+        }
+        let is_held = self.parts.guest.server().is_some_and(Server::holds);
+        if let Some(timeout) = &mut self.parts.timeout
+            && let Err(error) = timeout.hold(is_held)
+        {
+            self.outcome = Some(Outcome::HostFailed(format!("timer: {error}")));
+        }
+    }
+
+    /// What there is to tell of a guest that has ended so and is parked.
+    fn facts(&self, outcome: &Outcome) -> Facts {
+        let facts = Facts { began: self.began, ..Facts::default() };
+        if !outcome.is_hang() && !self.has_report {
+            return facts;
+        }
+        let (control, memory, link) = self.parts.guest.insight();
+        let whereabouts = if outcome.is_hang() {
+            let places = backtrace::places(control, memory, link);
+            whereabouts(places, self.parts.names.as_ref(), link)
+        } else {
+            Vec::new()
+        };
+        let mut facts = Facts { whereabouts, ..facts };
+        if self.has_report {
+            (facts.spoke, facts.memoir) = self.parts.console.output().story();
+            if facts.memoir.version.is_none() {
+                let image = link.image..link.image.saturating_add(link.size);
+                facts.version = report::banner(memory, &image);
+            }
+            facts.exits = report::exits(control);
+            facts.guest = memory.resident();
+        }
+        facts
+    }
+
+    /// Waits until what the guest, which is stopped if it can be, has said is written. Its last line may decide what the end is.
+    fn last_words(&self, outcome: Outcome, is_parked: bool) -> Outcome {
+        let output = self.parts.console.output();
+        // One that talks on would keep the queue from ever being empty.
+        let limit = if is_parked && (outcome.is_of_guest() || outcome == Outcome::Killed) {
+            // Worth waiting for, and a signal ends the wait.
+            self.parts.signals.unblock();
+            self.parts
+                .timeout
+                .as_ref()
+                .map_or(Duration::MAX, |timeout| timeout.left().max(FLUSH_LIMIT))
+        } else {
+            FLUSH_LIMIT
+        };
+        output.flush(limit);
+        let is_open = outcome.is_of_guest() || matches!(outcome, Outcome::TimedOut(_));
+        let verdict = if is_open { output.verdict(true) } else { None };
+        let asked = || self.asked.clone().filter(|_| outcome.is_orderly());
+        verdict.or_else(asked).unwrap_or(outcome)
+    }
+
     fn on_input(&mut self) {
-        if self.console.read() {
+        if self.parts.console.read() {
             self.outcome = Some(Outcome::Interrupted);
         }
-    }
-}
-
-/// Which descriptor an event is about.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-enum Source {
-    Stops,
-    News,
-    Room,
-    Stdin,
-    Signals,
-    Listener,
-    Client,
-}
-
-/// Connects [`Loop`] to the event manager and keeps the set of watched descriptors right.
-struct Subscriber {
-    shared: Rc<RefCell<Loop>>,
-    is_stdin_watched: bool,
-    client: Option<(RawFd, EventSet)>,
-}
-
-fn watch(fd: RawFd, source: Source, set: EventSet) -> Events {
-    Events::with_data_raw(fd, source as u32, set)
-}
-
-impl Subscriber {
-    /// Watches standard input only while there is a place for what is read.
-    fn update_stdin(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let stdin = watch(state.console.stdin_fd(), Source::Stdin, EventSet::IN);
-        match (self.is_stdin_watched, state.console.wants_input()) {
-            (false, true) => {
-                match ops.add(stdin) {
-                    Ok(()) => self.is_stdin_watched = true,
-                    // epoll takes no files and no /dev/null: they never block, so they are read as
-                    // fast as the guest takes them.
-                    Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
-                        while state.console.wants_input() && state.outcome.is_none() {
-                            state.on_input();
-                        }
-                    }
-                    Err(error) => {
-                        let what = format!("standard input: {error}");
-                        state.outcome = Some(Outcome::HostFailed(what));
-                    }
-                }
-            }
-            (true, false) => {
-                // Failing would mean that it is not watched, which is what is wanted.
-                let _ = ops.remove(stdin);
-                self.is_stdin_watched = false;
-            }
-            _ => {}
-        }
-    }
-
-    /// Watches the client for what it can be served with: its requests, or room for replies.
-    fn update_client(&mut self, state: &mut Loop, ops: &mut EventOps<'_>) {
-        let Guest::Debugged(server) = &mut state.guest else { return };
-        let set = if server.has_unsent() { EventSet::OUT } else { EventSet::IN };
-        let wanted = server.client().map(|client| (client.as_raw_fd(), set));
-        if self.client.is_none() {
-            server.drop_closed();
-        }
-        if self.client == wanted {
-            return;
-        }
-        if let Some((fd, set)) = self.client.take() {
-            // The descriptor is open, see below, so this cannot fail.
-            let _ = ops.remove(watch(fd, Source::Client, set));
-        }
-        // Not before: the event manager keeps what was closed before it was removed.
-        server.drop_closed();
-        let Some((fd, set)) = wanted else { return };
-        match ops.add(watch(fd, Source::Client, set)) {
-            Ok(()) => self.client = wanted,
-            // A file, see above: serve it now, and again after whatever else there is to do.
-            Err(event_manager::Error::Epoll(errno)) if errno.errno() == libc::EPERM => {
-                server.wake();
-                state.serve();
-            }
-            Err(error) => {
-                let what = format!("the debugger's connection: {error}");
-                state.outcome = Some(Outcome::HostFailed(what));
-            }
-        }
-    }
-}
-
-impl MutEventSubscriber for Subscriber {
-    fn init(&mut self, ops: &mut EventOps<'_>) {
-        let shared = self.shared.clone();
-        let mut state = shared.borrow_mut();
-        let fixed = [
-            (state.stops.as_raw_fd(), Source::Stops),
-            (state.console.output().news_fd().as_raw_fd(), Source::News),
-            (state.console.room_fd().as_raw_fd(), Source::Room),
-            (state.signals.as_raw_fd(), Source::Signals),
-        ];
-        let listener = state.guest.server().and_then(Server::listener);
-        let listener = listener.map(|listener| (listener.as_raw_fd(), Source::Listener));
-        for (fd, source) in fixed.into_iter().chain(listener) {
-            if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
-                state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
-            }
-        }
-        self.update_stdin(&mut state, ops);
-        self.update_client(&mut state, ops);
-    }
-
-    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
-        let shared = self.shared.clone();
-        let mut state = shared.borrow_mut();
-        // The rest of a batch of events comes too late: the end is decided.
-        if state.outcome.is_some() {
-            return;
-        }
-        let is = |source: Source| events.data() == source as u32;
-        if is(Source::Stops) {
-            state.on_stops();
-        } else if is(Source::News) {
-            state.on_news();
-        } else if is(Source::Room) {
-            state.console.feed();
-        } else if is(Source::Stdin) {
-            state.on_input();
-        } else if is(Source::Signals) {
-            state.outcome = state.signals.take();
-        } else if is(Source::Listener) {
-            state.accept();
-        } else {
-            state.serve();
-        }
-        self.update_stdin(&mut state, ops);
-        self.update_client(&mut state, ops);
     }
 }

@@ -7,7 +7,7 @@ use std::thread::Builder;
 use boot::elf::Vmlinux;
 use boot::image::Kernel;
 
-use super::files::{SymbolFile, chain};
+use super::files::{Files, SymbolFile, chain};
 use super::host;
 use super::scout::Scout;
 use crate::debug::kernel::{Awaited, LazySymbols, Prediction, Program, Symbols};
@@ -40,6 +40,25 @@ pub fn program(
         ),
     };
     Ok(Program { vmlinux: path, image, symbols, prediction })
+}
+
+/// What is known of the kernel without a scout, which is enough once it runs.
+pub fn known(files: &Files, is_fixed: bool) -> Program {
+    let elf = names(files);
+    let room = files.placement.kernel;
+    let image = match files.kind {
+        Kernel::Image(_) => room.start()..room.end(),
+        Kernel::Flat => 0..0,
+    };
+    let symbols: Arc<LazySymbols> = Arc::new(LazyLock::new(Box::new(move || symbols(&*elf?))));
+    let prediction = if is_fixed { Prediction::Fixed } else { Prediction::None };
+    Program { vmlinux: None, image, symbols, prediction }
+}
+
+/// The file with the symbols of the kernel that is started, if there is one.
+pub fn names(files: &Files) -> Option<Arc<Vmlinux>> {
+    let vmlinux = files.vmlinux.as_ref().filter(|vmlinux| vmlinux.is_kernels);
+    vmlinux.map(|vmlinux| vmlinux.elf.clone())
 }
 
 /// Has a thread find out how far the kernel will move itself.

@@ -1,36 +1,49 @@
 //! The machine: files, KVM, devices and the debugger put together, and the event loop.
 
 mod assembly;
+mod button;
 mod console;
 mod escape;
 mod events;
 mod files;
+mod hang;
+mod json;
 mod kernel;
+mod lines;
 mod loading;
 mod lock;
+mod memoir;
 mod output;
+mod parent;
 mod port;
+mod reader;
+mod report;
 mod scout;
 mod signals;
 mod storage;
 mod terminal;
+mod timers;
 mod transports;
 
 use std::fs;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use boot::cmdline::{self, command_line};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use self::assembly::Assembly;
 use self::console::{Console, Ends};
-use self::events::Guest;
+use self::events::{Guest, Insight, Parts};
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
+use self::reader::Reader;
+use self::report::Facts;
 use self::storage::Storage;
-use crate::cli::{self, Config, GdbAddress};
+use self::timers::Countdown;
+use crate::cli::{self, Config, GdbAddress, OnPanic};
 use crate::debug::server::Server;
 use crate::debug::target;
 use crate::debug::transport::{Listener, Stdio, Transport};
@@ -44,12 +57,22 @@ type Uart = Arc<Mutex<Port>>;
 /// Runs a guest to its end.
 pub fn run(config: &Config) -> Outcome {
     terminal::end_on_panic();
-    let outcome = assemble(config).unwrap_or_else(|outcome| outcome);
+    let start = Instant::now();
+    let (outcome, facts) = assemble(config).unwrap_or_else(|outcome| (outcome, Facts::default()));
     terminal::restore();
+    facts.whereabouts.iter().for_each(say);
+    if let Some(path) = &config.ending.report
+        && let Err(error) = report::write(path, start, &outcome, &facts)
+    {
+        say(format_args!("--report {}: {error}", path.display()));
+    }
     outcome
 }
 
-fn assemble(config: &Config) -> Result<Outcome, Outcome> {
+fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
+    if let Some(path) = &config.ending.report {
+        report::check(path)?;
+    }
     let files = Files::open(config)?;
     let storage = Storage::open(config)?;
     let cmdline = command_line(&with_root(config), config.gdb.is_some())
@@ -61,16 +84,19 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
 
     let ends =
         if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
-    let console = Console::new(ends).map_err(|error| host("console", &error))?;
+    let reader = Reader::new(&config.ending)?;
+    let console = Console::new(ends, reader).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
     let assembly = Assembly::new(config, cmdline.text, storage, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
-    let support = config.gdb.as_ref().map(|_| vm.debug_support()).transpose()?;
+    // For a debugger that may come at any time, or when the kernel has panicked.
+    let is_debugged = config.gdb.is_some() || config.ending.on_panic == OnPanic::Gdb;
+    let support = is_debugged.then(|| vm.debug_support()).transpose()?;
     if let Some(path) = &config.dump_dtb {
         fs::write(path, assembly.device_tree(&vm, &files)?).map_err(|error| {
             Outcome::Unusable(format!("--dump-dtb {}: {error}", path.display()))
         })?;
-        return Ok(Outcome::PoweredOff);
+        return Ok((Outcome::PoweredOff, Facts::default()));
     }
     if cmdline.appended_nokaslr && files.dtb.is_none() {
         say("added nokaslr to the kernel command line (say kaslr to keep it on)");
@@ -83,30 +109,41 @@ fn assemble(config: &Config) -> Result<Outcome, Outcome> {
     let start_console =
         |console: Console| console.start(assembly.uart()).map_err(|error| host("console", &error));
     let stops = assembly.stops();
-    let (guest, console) = match (transport, support) {
-        (Some(transport), Some(support)) => {
+    let button = assembly.button();
+    let names = kernel::names(&files);
+    let (guest, console) = match support {
+        Some(support) => {
             support.missing().for_each(|what| say(format_args!("gdb: {what}")));
             let machine = assembly.debugged(vm, support, files)?;
             let console = start_console(console)?;
-            say(format_args!("gdb: {}", greeting(config)));
             let guest = target::Guest::new(machine, prepare(Rc::new(assembly)));
             let mut server = Server::new(transport, guest);
-            if config.gdb_nowait {
+            if config.gdb.is_some() {
+                say(format_args!("gdb: {}", greeting(config, &server)));
+            }
+            if config.gdb_nowait || config.gdb.is_none() {
                 server.run_undebugged();
             }
             (Guest::Debugged(Box::new(server)), console)
         }
-        _ => {
+        None => {
+            let is_fixed = files.dtb.is_none() && !assembly.may_relocate();
+            let insight =
+                Insight { memory: vm.memory().clone(), program: kernel::known(&files, is_fixed) };
             let (control, rest) = assembly.undebugged(vm, files)?;
             let console = start_console(console)?;
             // First: without it the guest would find zeroes.
             let loading = rest.map(|rest| Loading::start(rest, stops.clone())).transpose();
             let loading = loading.map_err(|error| host("loader", &error))?;
             control.resume((0..control.len()).map(|_| Some(Order::Continue)));
-            (Guest::Alone(control, loading), console)
+            (Guest::Alone(control, loading, insight), console)
         }
     };
-    events::run(guest, stops, console, signals).map_err(|error| host("event loop", &error))
+    let timeout = config.ending.timeout.map(Countdown::start).transpose();
+    let timeout = timeout.map_err(|error| host("timer", &error))?;
+    let parts =
+        Parts { guest, stops, console, signals, button, timeout, names, parent: parent::watch() };
+    events::run(parts, &config.ending).map_err(|error| host("event loop", &error))
 }
 
 /// The user's command line, and where the root file system is if it is a share.
@@ -166,21 +203,15 @@ fn transport(address: &GdbAddress) -> Result<Transport, Outcome> {
 }
 
 /// What to type into GDB.
-fn greeting(config: &Config) -> String {
-    let doing = match (config.gdb_nowait, &config.gdb) {
+fn greeting(config: &Config, server: &Server) -> String {
+    let is_stdio = config.gdb == Some(GdbAddress::Stdio);
+    let doing = match (config.gdb_nowait, is_stdio) {
         (false, _) => "guest waits at its first instruction",
-        (true, Some(GdbAddress::Stdio)) => "guest runs",
-        (true, _) => "listening",
+        (true, true) => "guest runs",
+        (true, false) => "listening",
     };
-    match &config.gdb {
-        Some(GdbAddress::Tcp(host, port)) if host == "127.0.0.1" => {
-            format!("{doing}: target remote :{port}")
-        }
-        Some(GdbAddress::Tcp(host, port)) => format!("{doing}: target remote {host}:{port}"),
-        Some(GdbAddress::Unix(path)) => format!("{doing}: target remote {}", path.display()),
-        Some(GdbAddress::Stdio) => {
-            format!("{doing}: its debugger is on standard input and output")
-        }
-        None => String::new(),
+    match server.address() {
+        Some(address) => format!("{doing}: target remote {address}"),
+        None => format!("{doing}: its debugger is on standard input and output"),
     }
 }

@@ -7,12 +7,16 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
+use super::lines::Lines;
+use super::memoir::Memoir;
+use super::reader::Reader;
+use crate::exit::Outcome;
 
 /// Bytes that may wait for a slow reader.
 const CAPACITY: usize = 64 << 10;
@@ -22,11 +26,16 @@ const CAPACITY: usize = 64 << 10;
 /// this much later.
 const LINE_WAIT: Duration = Duration::from_millis(1);
 
+/// How long a line that is not ended has to stand still to be taken for a prompt.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Where the guest's console output goes.
 pub struct Output {
     state: Mutex<State>,
     changed: Condvar,
     news: EventFd,
+    /// Of the thread that writes, while there is output.
+    reader: Mutex<Reader>,
 }
 
 #[derive(Default)]
@@ -38,6 +47,12 @@ struct State {
     /// The UART is asked for bytes, instead of waiting for them.
     is_burst: bool,
     lines: Lines,
+    /// A line said that the kernel panicked.
+    has_panicked: bool,
+    /// It was stopped for that.
+    is_held: bool,
+    /// When the first byte came.
+    began: Option<Instant>,
     news: Vec<News>,
 }
 
@@ -46,17 +61,22 @@ struct State {
 pub enum News {
     /// The guest's kernel panicked and has said all it has to say.
     PanicEnded,
+    /// The guest's kernel tells that it panicked, by pvpanic.
+    Panicked,
+    /// A line was matched: see [`Output::verdict`].
+    Judged,
     /// Its reader takes no more.
     Closed(io::ErrorKind),
 }
 
 impl Output {
     /// An empty queue; nothing is written before [`Self::start`].
-    pub fn new() -> io::Result<Arc<Self>> {
+    pub fn new(reader: Reader) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             news: EventFd::new(EFD_NONBLOCK)?,
+            reader: Mutex::new(reader),
         }))
     }
 
@@ -76,6 +96,7 @@ impl Output {
     pub fn push(&self, bytes: &[u8]) -> usize {
         let mut state = self.lock();
         let was_empty = state.queue.is_empty();
+        state.began.get_or_insert_with(Instant::now);
         let taken = bytes.len().min(CAPACITY.saturating_sub(state.queue.len()));
         let bytes_taken = bytes.get(..taken).unwrap_or_default();
         state.queue.extend(bytes_taken);
@@ -112,8 +133,9 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.lines = Lines::default();
+        (state.has_panicked, state.is_held) = (false, false);
         state.is_burst = false;
-        state.news.retain(|news| *news != News::PanicEnded);
+        state.news.retain(|news| !matches!(news, News::PanicEnded | News::Panicked));
     }
 
     /// Whether the UART is to be asked for bytes, once a tick of a millisecond.
@@ -124,7 +146,45 @@ impl Output {
 
     /// Whether the guest's kernel said that it panicked.
     pub fn has_panicked(&self) -> bool {
-        self.lock().lines.has_panicked
+        self.lock().has_panicked
+    }
+
+    /// The guest's kernel tells that it panicked. `is_end`: no other one takes over.
+    pub fn note_panic(&self, is_end: bool) {
+        let mut state = self.lock();
+        state.has_panicked = true;
+        if is_end {
+            self.announce(&mut state, News::Panicked);
+        }
+    }
+
+    /// The guest is stopped for whoever wants to look at its panic. False if it was before.
+    pub fn note_held(&self) -> bool {
+        !std::mem::replace(&mut self.lock().is_held, true)
+    }
+
+    /// Whether it was.
+    pub fn is_held(&self) -> bool {
+        self.lock().is_held
+    }
+
+    /// What `--until` or `--fail-on` has matched of what is written. With `is_over`, nothing more will come.
+    pub fn verdict(&self, is_over: bool) -> Option<Outcome> {
+        let mut reader = self.reader();
+        if is_over {
+            reader.pause();
+        }
+        reader.verdict()
+    }
+
+    /// When the first byte came, and what was said until now.
+    pub fn story(&self) -> (Option<Instant>, Memoir) {
+        let began = self.lock().began;
+        (began, self.reader().memoir())
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -143,7 +203,8 @@ impl Output {
     fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart) {
         let mut is_open = true;
         loop {
-            if self.wait() {
+            self.wait_for_output();
+            if self.wait_for_line() {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
             }
             let (batch, was_full) = self.next_batch();
@@ -151,9 +212,13 @@ impl Output {
                 // A tick in which nothing came.
                 continue;
             }
+            self.reader().keep(&batch);
             if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
                 is_open = false;
                 self.announce(&mut self.lock(), News::Closed(error.kind()));
+            }
+            if self.reader().read(&batch) {
+                self.announce(&mut self.lock(), News::Judged);
             }
             if was_full {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).transmit_ready();
@@ -163,16 +228,28 @@ impl Output {
         }
     }
 
-    /// Waits until there is something to write, and then for the end of its line, or for the next tick of a burst.
-    /// True if there is a burst.
-    fn wait(&self) -> bool {
+    /// Waits until there is something to write, or a burst. Where the reader wants to know, it hears of a pause.
+    fn wait_for_output(&self) {
         let idle = |state: &mut State| state.queue.is_empty() && !state.is_burst;
-        let waited = self.changed.wait_while(self.lock(), idle);
-        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        let awaits_pause = self.reader().awaits_pause();
+        let mut state = self.lock();
+        if awaits_pause {
+            let waited = self.changed.wait_timeout_while(state, PAUSE, idle);
+            let (ended, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = ended;
+            if timeout.timed_out() && self.reader().pause() {
+                self.announce(&mut state, News::Judged);
+            }
+        }
+        drop(self.changed.wait_while(state, idle));
+    }
+
+    /// Waits for the end of the line, or for the next tick of a burst. True if there is a burst.
+    fn wait_for_line(&self) -> bool {
         let early = |state: &mut State| {
             state.is_burst || state.queue.last() != Some(&b'\n') && !state.is_full
         };
-        let waited = self.changed.wait_timeout_while(state, LINE_WAIT, early);
+        let waited = self.changed.wait_timeout_while(self.lock(), LINE_WAIT, early);
         waited.unwrap_or_else(PoisonError::into_inner).0.is_burst
     }
 
@@ -188,14 +265,13 @@ impl Output {
         const PANIC: &[u8] = b"Kernel panic - not syncing";
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
         let mut lines = std::mem::take(&mut state.lines);
-        let mut has_panicked = lines.has_panicked;
         lines.feed(bytes, |line| {
-            has_panicked |= contains(line, PANIC);
+            state.has_panicked |= contains(line, PANIC);
             if contains(line, END) {
                 self.announce(state, News::PanicEnded);
             }
         });
-        state.lines = Lines { has_panicked, ..lines };
+        state.lines = lines;
     }
 }
 
@@ -218,30 +294,4 @@ fn write_blocking(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Resul
 
 fn contains(line: &[u8], wanted: &[u8]) -> bool {
     line.windows(wanted.len()).any(|window| window == wanted)
-}
-
-/// Cuts output into lines of bounded length.
-#[derive(Default)]
-struct Lines {
-    current: Vec<u8>,
-    /// One of them said that the kernel panicked.
-    has_panicked: bool,
-}
-
-/// What is longer is cut: kernel lines are below 1 KiB (LOG_LINE_MAX).
-const LINE_MAX: usize = 1024;
-
-impl Lines {
-    /// Calls `complete` for each line that `bytes` complete, without its end.
-    fn feed(&mut self, bytes: &[u8], mut complete: impl FnMut(&[u8])) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            let room = LINE_MAX.saturating_sub(self.current.len());
-            self.current.extend(text.get(..room).unwrap_or(text));
-            if text.len() < piece.len() {
-                complete(&self.current);
-                self.current.clear();
-            }
-        }
-    }
 }

@@ -18,10 +18,9 @@ impl Signals {
     /// Blocks them for this thread and all that it starts later. One that whoever started us has
     /// ignored, as nohup does, stays ignored.
     pub fn block() -> io::Result<Self> {
-        let ignored = ignored();
         let set = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]
             .into_iter()
-            .filter(|signal| ignored & 1 << (*signal as u32 - 1) == 0)
+            .filter(|signal| !is_ignored(*signal))
             .collect::<SigSet>();
         set.thread_block()?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
@@ -45,11 +44,12 @@ impl Signals {
     }
 }
 
-/// Mask of the signals that the process ignores, signal 1 in bit 0 (proc(5), SigIgn).
-fn ignored() -> u64 {
+/// Whether the process ignores a signal (proc(5), SigIgn: signal 1 in bit 0).
+pub fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (signal as u32 - 1) != 0
 }
 
 impl AsRawFd for Signals {

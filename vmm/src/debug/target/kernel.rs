@@ -7,6 +7,8 @@ use crate::arch::reverse;
 use crate::arch::stage1::Regime;
 use crate::debug::link::LinkMap;
 use crate::debug::memory::is_upper;
+use crate::kvm::control::Control;
+use crate::kvm::memory::Memory;
 
 impl Guest {
     /// Where the kernel is, for a client that has its symbols.
@@ -14,6 +16,11 @@ impl Guest {
         let link = self.search();
         let slide = link.text.zip(link.link).map(|(text, link)| text.wrapping_sub(link));
         Relocation { text: link.text, slide: slide.or_else(|| self.program.fixed_slide()) }
+    }
+
+    /// What it takes to say where the guest is: [`crate::debug::backtrace`].
+    pub fn insight(&self) -> (&Control, &Memory, LinkMap) {
+        (&self.control, &self.engine.memory, self.learn())
     }
 
     /// Finds out where the kernel is as far as its symbols and its memory tell.

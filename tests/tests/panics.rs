@@ -1,0 +1,115 @@
+//! A kernel that panics, told by pvpanic or by its console: the run ends, or the guest is kept as it is.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use tests::{Finished, Minivmm, Rsp};
+
+const PANICKED: &str = "\x10";
+const CRASH_LOADED: &str = "\x0e";
+const POWER_OFF: &str = "\x04";
+
+/// A guest that does what it is told.
+fn parrot(flags: &[&str]) -> Minivmm {
+    let minivmm = Minivmm::start_bare("parrot", flags);
+    minivmm.console.expect("ready\n");
+    minivmm
+}
+
+fn is_panic(finished: &Finished) {
+    assert_eq!(finished.status, 34, "{finished:?}");
+    assert_eq!(finished.stderr, "minivmm: guest kernel panicked\n");
+}
+
+#[test]
+fn a_panic_told_by_pvpanic_ends_it_with_34_behind_the_last_lines() {
+    let mut minivmm = parrot(&[]);
+    minivmm.send(&format!("{PANICKED}last line\n"));
+
+    let finished = minivmm.finish();
+
+    is_panic(&finished);
+    assert_eq!(finished.console, "ready\nlast line\n");
+}
+
+#[test]
+fn a_crash_kernel_may_finish_its_work() {
+    let mut minivmm = parrot(&[]);
+    minivmm.send(&format!("{CRASH_LOADED}dumping\n"));
+    minivmm.console.expect("dumping\n");
+    minivmm.send(POWER_OFF);
+
+    is_panic(&minivmm.finish());
+}
+
+/// The port in a message that ends with `target remote :PORT`.
+fn port(minivmm: &Minivmm) -> u16 {
+    minivmm.stderr.expect("target remote :");
+    minivmm.stderr.expect("\n").trim_end().parse().unwrap()
+}
+
+#[test]
+fn a_panicked_guest_is_kept_for_a_debugger_on_a_free_port() {
+    let mut minivmm = parrot(&["--on-panic", "gdb"]);
+    assert_eq!(minivmm.stderr.text(), "");
+    minivmm.send(PANICKED);
+    let mut rsp = Rsp::connect(port(&minivmm));
+
+    assert!(rsp.ask("?").starts_with("T06"));
+    // x23 holds the device's address, x24 what it was told.
+    assert_eq!((rsp.register(23), rsp.register(24)), (0x090f_0000, 1));
+    rsp.send("k");
+
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+#[test]
+fn a_panic_that_ends_in_a_reset_is_kept_too() {
+    let minivmm = Minivmm::start_bare("flood_panic", &["--on-panic", "gdb"]);
+    let mut rsp = Rsp::connect(port(&minivmm));
+
+    assert!(rsp.ask("?").starts_with("T06"));
+    // What SYSTEM_RESET gives if it comes back, which it does not (PSCI, INTERNAL_FAILURE).
+    assert_eq!(rsp.register(0).cast_signed(), -6);
+}
+
+#[test]
+fn a_debugger_that_is_there_is_told_of_the_panic() {
+    let port = Minivmm::free_port();
+    let flags = ["--gdb", &port.to_string(), "--gdb-nowait", "--on-panic", "hold"];
+    let mut minivmm = parrot(&flags);
+    let mut rsp = Rsp::connect(port);
+    rsp.ask("?");
+    rsp.send("vCont;c");
+
+    minivmm.send(PANICKED);
+
+    assert!(rsp.receive().starts_with("T06"));
+    assert_eq!(rsp.register(24), 1);
+}
+
+#[test]
+fn a_held_guest_stands_still_until_its_user_or_the_timeout_ends_it() {
+    let mut minivmm = parrot(&["--on-panic", "hold"]);
+    minivmm.send(PANICKED);
+    minivmm.stderr.expect("held");
+    minivmm.send("more");
+    minivmm.signal(Signal::SIGTERM);
+    let finished = minivmm.finish();
+    assert_eq!((finished.status, finished.console.as_str()), (143, "ready\n"));
+
+    let mut minivmm = parrot(&["--on-panic", "hold", "--timeout", "2s"]);
+    minivmm.send(PANICKED);
+    assert_eq!(minivmm.finish().status, 34);
+}
+
+#[test]
+fn a_free_port_is_found_and_said() {
+    let minivmm = Minivmm::start_bare("wait", &["--gdb", "0"]);
+
+    let mut rsp = Rsp::connect(port(&minivmm));
+
+    assert!(rsp.ask("?").starts_with("T05"));
+    let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+    assert!(connections.contains(&format!("0100007F:{:04X}", rsp.port())), "{connections}");
+}

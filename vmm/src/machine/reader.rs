@@ -1,0 +1,120 @@
+//! Who reads along with the console: the log, and the regular expressions that end a run.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::memoir::Memoir;
+use crate::cli::{Ending, Pattern};
+use crate::exit::Outcome;
+use crate::message::say;
+
+/// Reads what is written to the console, right behind that.
+#[derive(Default)]
+pub struct Reader {
+    log: Option<File>,
+    until: Option<Pattern>,
+    fail_on: Option<Pattern>,
+    lines: Lines,
+    /// There is more of the current line than was matched.
+    has_unmatched: bool,
+    /// The first match, which decides.
+    verdict: Option<Outcome>,
+    /// For the report.
+    memoir: Option<Memoir>,
+}
+
+impl Reader {
+    /// For a run that ends so; creates the log.
+    pub fn new(ending: &Ending) -> Result<Self, Outcome> {
+        let create = |path: &Path| {
+            File::create(path).map_err(|error| {
+                Outcome::Unusable(format!("--console-log {}: {error}", path.display()))
+            })
+        };
+        let log = ending.console_log.as_deref().map(create).transpose()?;
+        let (until, fail_on) = (ending.until.clone(), ending.fail_on.clone());
+        let memoir = ending.report.is_some().then(Memoir::default);
+        Ok(Self { log, until, fail_on, memoir, ..Self::default() })
+    }
+
+    /// Keeps what is about to be shown.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.write_all(bytes)
+        {
+            say(format_args!("--console-log: {error}; it ends here"));
+            self.log = None;
+        }
+    }
+
+    /// Reads what has been shown. True if a verdict came of it.
+    pub fn read(&mut self, bytes: &[u8]) -> bool {
+        let is_matching = self.is_matching();
+        if !is_matching && self.memoir.is_none() {
+            return false;
+        }
+        let (until, fail_on) = (self.until.as_ref(), self.fail_on.as_ref());
+        let (verdict, memoir) = (&mut self.verdict, &mut self.memoir);
+        self.lines.feed(bytes, |line| {
+            let line = String::from_utf8_lossy(line);
+            if let Some(memoir) = memoir {
+                memoir.take(&line);
+            }
+            if verdict.is_none() {
+                *verdict = judge(&line, until, fail_on);
+            }
+        });
+        self.has_unmatched = !self.lines.current().is_empty();
+        is_matching && self.verdict.is_some()
+    }
+
+    /// Whether a line has begun that [`Self::pause`] would match.
+    pub fn awaits_pause(&self) -> bool {
+        self.has_unmatched && self.is_matching()
+    }
+
+    /// Nothing has come for a while, so that the line is taken for whole as it is, as a prompt is. True if a verdict
+    /// came of it.
+    pub fn pause(&mut self) -> bool {
+        if !self.awaits_pause() {
+            return false;
+        }
+        self.has_unmatched = false;
+        let line = String::from_utf8_lossy(self.lines.current());
+        self.verdict = judge(&line, self.until.as_ref(), self.fail_on.as_ref());
+        self.verdict.is_some()
+    }
+
+    /// The first match, if there was one.
+    pub fn verdict(&self) -> Option<Outcome> {
+        self.verdict.clone()
+    }
+
+    /// What the console has said so far.
+    pub fn memoir(&self) -> Memoir {
+        let mut memoir = self.memoir.clone().unwrap_or_default();
+        let current = self.lines.current();
+        if !current.is_empty() {
+            memoir.take(&String::from_utf8_lossy(current));
+        }
+        memoir
+    }
+
+    fn is_matching(&self) -> bool {
+        (self.until.is_some() || self.fail_on.is_some()) && self.verdict.is_none()
+    }
+}
+
+/// What a line means. One that matches both is a failure.
+fn judge(line: &str, until: Option<&Pattern>, fail_on: Option<&Pattern>) -> Option<Outcome> {
+    let is_match = |pattern: Option<&Pattern>| pattern.is_some_and(|it| it.0.is_match(line));
+    if is_match(fail_on) {
+        Some(Outcome::FailedOn(line.to_owned()))
+    } else if is_match(until) {
+        Some(Outcome::Until(line.to_owned()))
+    } else {
+        None
+    }
+}
