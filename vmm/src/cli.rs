@@ -1,5 +1,7 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+pub mod network;
+
 use std::path::PathBuf;
 
 use argh::FromArgs;
@@ -37,6 +39,10 @@ struct Args {
     /// number of vCPUs (default 1)
     #[argh(option, arg_name = "N", default = "String::from(\"1\")")]
     cpus: String,
+
+    /// a network: tap=NAME, an interface of the host's, or passt=PATH, passt's socket; then ,mac=ADDRESS
+    #[argh(option, arg_name = "NETWORK")]
+    net: Option<String>,
 
     /// serve GDB at PORT (on loopback), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -91,6 +97,8 @@ pub struct Config {
     pub memory: u64,
     /// vCPUs, at least 1.
     pub cpus: usize,
+    /// Network card.
+    pub net: Option<network::Net>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -109,7 +117,7 @@ pub struct Config {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// To run a guest.
-    Run(Config),
+    Run(Box<Config>),
     /// To print this, and nothing else.
     Print(String),
 }
@@ -142,19 +150,20 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
-    Ok(Request::Run(Config {
+    Ok(Request::Run(Box::new(Config {
         kernel,
         initrd: args.initrd,
         cmdline: args.cmdline,
         memory: memory(&args.memory)?,
         cpus: cpus(&args.cpus)?,
+        net: args.net.as_deref().map(network::net).transpose()?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
         kaslr_seed: args.kaslr_seed.as_deref().map(kaslr_seed).transpose()?,
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
-    }))
+    })))
 }
 
 /// argh's messages span lines; users and scripts want one.
@@ -229,7 +238,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Config {
         match parse(&[&["--kernel", "Image"], words].concat()) {
-            Ok(Request::Run(config)) => config,
+            Ok(Request::Run(config)) => *config,
             other => panic!("{other:?}"),
         }
     }

@@ -6,6 +6,7 @@
 
 mod interrupt;
 pub mod mmio;
+pub mod net;
 mod ring;
 pub mod rng;
 #[cfg(test)]

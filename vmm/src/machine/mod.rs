@@ -7,6 +7,7 @@ mod events;
 mod files;
 mod kernel;
 mod loading;
+mod network;
 mod output;
 mod port;
 mod scout;

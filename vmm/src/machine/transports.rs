@@ -7,7 +7,7 @@ use devices::bus::{Bus, Range};
 use devices::virtio::mmio::{Mmio, QUEUE_NOTIFY};
 use devices::virtio::{Backend, Front, rng};
 
-use super::host;
+use super::{host, network};
 use crate::cli::Config;
 use crate::exit::Outcome;
 use crate::kvm::memory::Memory;
@@ -15,21 +15,26 @@ use crate::kvm::vm::Vm;
 use crate::message::say;
 
 /// A device that is to be put onto a transport.
-struct Virtio {
-    name: &'static str,
-    front: Box<dyn Front>,
-    backend: Box<dyn Backend<Memory>>,
+pub struct Virtio {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its configuration.
+    pub front: Box<dyn Front>,
+    /// What serves its queues.
+    pub backend: Box<dyn Backend<Memory>>,
 }
 
 /// What the devices are called, in the order of their transports.
-pub fn names(_: &Config) -> Vec<&'static str> {
-    vec!["virtio-rng"]
+pub fn names(config: &Config) -> Vec<&'static str> {
+    ["virtio-rng"].into_iter().chain(config.net.iter().map(|_| "virtio-net")).collect()
 }
 
 /// Makes new ones.
-fn devices(_: &Config) -> Result<Vec<Virtio>, Outcome> {
+fn devices(config: &Config) -> Result<Vec<Virtio>, Outcome> {
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
-    Ok(vec![Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) }])
+    let rng = Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
+    let net = config.net.as_ref().map(network::card).transpose()?;
+    Ok([rng].into_iter().chain(net).collect())
 }
 
 /// Makes new ones and puts them into the guest.
