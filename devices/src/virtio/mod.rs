@@ -11,6 +11,7 @@ mod ring;
 pub mod rng;
 #[cfg(test)]
 mod tests;
+pub mod vsock;
 mod worker;
 
 use std::fmt;
