@@ -1,7 +1,9 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
 mod ending;
+pub mod network;
 mod storage;
+pub mod vsock;
 
 use std::path::PathBuf;
 
@@ -57,6 +59,14 @@ struct Args {
     /// a folder, by virtio-fs; ,tag=NAME names it (share0, share1, ...; root: the root file system), ,ro keeps it from being changed
     #[argh(option, arg_name = "DIR")]
     share: Vec<String>,
+
+    /// a network: tap=NAME, an interface of the host's, or passt=PATH, passt's socket; then ,mac=ADDRESS
+    #[argh(option, arg_name = "NETWORK")]
+    net: Option<String>,
+
+    /// sockets: cid=N,path=PATH, the guest's context and the Unix socket that leads to it
+    #[argh(option, arg_name = "SOCKETS")]
+    vsock: Option<String>,
 
     /// serve GDB at PORT (on loopback; 0: a free one), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -141,6 +151,10 @@ pub struct Config {
     pub disks: Vec<Disk>,
     /// Folders, each with a tag of its own.
     pub shares: Vec<Share>,
+    /// Network card.
+    pub net: Option<network::Net>,
+    /// Sockets.
+    pub vsock: Option<vsock::Vsock>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -161,7 +175,7 @@ pub struct Config {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// To run a guest.
-    Run(Config),
+    Run(Box<Config>),
     /// To print this, and nothing else.
     Print(String),
 }
@@ -191,7 +205,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
-    Ok(Request::Run(Config {
+    Ok(Request::Run(Box::new(Config {
         kernel,
         initrd: args.initrd,
         cmdline: args.cmdline,
@@ -200,6 +214,8 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         cpu_features: args.cpu_features.as_deref().map_or(Ok(Choices::default()), cpu_features)?,
         disks: args.disk.iter().map(|text| Disk::parse(text)).collect::<Result<_, _>>()?,
         shares: Share::parse_all(&args.share)?,
+        net: args.net.as_deref().map(network::net).transpose()?,
+        vsock: args.vsock.as_deref().map(vsock::vsock).transpose()?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
@@ -214,7 +230,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         },
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
-    }))
+    })))
 }
 
 /// argh's messages span lines; users and scripts want one.

@@ -9,10 +9,12 @@ mod buffers;
 pub mod fs;
 mod interrupt;
 pub mod mmio;
+pub mod net;
 mod ring;
 pub mod rng;
 #[cfg(test)]
 mod tests;
+pub mod vsock;
 mod worker;
 
 use std::fmt;

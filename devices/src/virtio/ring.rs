@@ -72,9 +72,11 @@ impl<M: Ram> Ring<M> {
         Ok(chain.map(|chain| Request { chain, memory }))
     }
 
-    /// Puts the request that was taken last back: it is the next one again.
-    pub fn put_back(&mut self) {
-        self.queue.go_to_previous_position();
+    /// Puts the `count` requests that were taken last back: they are the next ones again.
+    pub fn put_back(&mut self, count: usize) {
+        for _ in 0..count {
+            self.queue.go_to_previous_position();
+        }
     }
 
     /// Gives a request back with `written` bytes in its room.

@@ -69,6 +69,14 @@ impl Listener {
         Ok(Self::Unix(listener, path.to_owned()))
     }
 
+    /// Another descriptor of a Unix socket.
+    pub fn try_clone_unix(&self) -> io::Result<UnixListener> {
+        match self {
+            Self::Tcp(_) => Err(ErrorKind::Unsupported.into()),
+            Self::Unix(listener, _) => listener.try_clone(),
+        }
+    }
+
     /// The next debugger. Does not wait for one.
     pub fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match self {

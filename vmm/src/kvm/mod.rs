@@ -10,6 +10,7 @@ pub mod gic;
 pub mod memory;
 pub mod plan;
 pub mod regs;
+pub mod tap;
 pub mod vcpu;
 pub mod vm;
 pub mod window;

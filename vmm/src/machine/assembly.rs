@@ -23,8 +23,8 @@ use super::console::Line;
 use super::files::{Files, chain};
 use super::loading::{self, Rest};
 use super::port::Port;
+use super::resources::Resources;
 use super::scout::Scout;
-use super::storage::Storage;
 use super::{Uart, host, kernel, transports};
 use crate::cli::Config;
 use crate::debug::engine::Engine;
@@ -44,7 +44,7 @@ pub struct Assembly {
     config: Config,
     /// The kernel's, with what was added to the user's.
     cmdline: String,
-    storage: Storage,
+    resources: Resources,
     /// Drawn for the first guest, and the same for each, so that what a debugger knows of addresses stays right.
     kaslr_seed: OnceCell<u64>,
     line: Line,
@@ -68,7 +68,7 @@ impl Assembly {
     pub fn new(
         config: &Config,
         cmdline: String,
-        storage: Storage,
+        resources: Resources,
         line: &Line,
         stops: Arc<EventFd>,
     ) -> Self {
@@ -77,7 +77,7 @@ impl Assembly {
         let uart = Arc::new(Mutex::new(Port::new(uart, Weak::new(), line.clone())));
         let button = Arc::new(Mutex::new(Pl061::new(Box::new(Unconnected))));
         let (config, line) = (config.clone(), line.clone());
-        Self { config, cmdline, storage, kaslr_seed, line, uart, button, stops }
+        Self { config, cmdline, resources, kaslr_seed, line, uart, button, stops }
     }
 
     /// The device tree's seed, unless it is the user's tree.
@@ -145,7 +145,7 @@ impl Assembly {
             ram_size: self.config.memory,
             gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
             pmu: vm.has_pmu(),
-            virtio: transports::names(&self.storage).len(),
+            virtio: transports::names(&self.config, &self.resources).len(),
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
@@ -213,7 +213,8 @@ impl Assembly {
         let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
         let shared =
             [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031"), (layout::GPIO_SPI, "PL061")];
-        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.storage));
+        let virtio =
+            (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.config, &self.resources));
         private
             .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
             .chain(
@@ -246,7 +247,7 @@ impl Assembly {
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::PVPANIC)?, "pvpanic", Arc::new(Mutex::new(pvpanic)))
             .map_err(|error| host("bus", &error))?;
-        transports::insert(&mut bus, vm, &self.storage)?;
+        transports::insert(&mut bus, vm, &self.config, &self.resources)?;
         Ok(bus)
     }
 }

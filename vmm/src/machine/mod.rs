@@ -13,13 +13,16 @@ mod lines;
 mod loading;
 mod lock;
 mod memoir;
+mod network;
 mod output;
 mod parent;
 mod port;
 mod reader;
 mod report;
+mod resources;
 mod scout;
 mod signals;
+mod sockets;
 mod storage;
 mod terminal;
 mod timers;
@@ -41,7 +44,7 @@ use self::loading::Loading;
 use self::port::Port;
 use self::reader::Reader;
 use self::report::Facts;
-use self::storage::Storage;
+use self::resources::Resources;
 use self::timers::Countdown;
 use crate::cli::{self, Config, GdbAddress, OnPanic};
 use crate::debug::server::Server;
@@ -74,7 +77,7 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
         report::check(path)?;
     }
     let files = Files::open(config)?;
-    let storage = Storage::open(config)?;
+    let resources = Resources::open(config)?;
     let cmdline = command_line(&with_root(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
     // While there is but one thread.
@@ -87,7 +90,7 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     let reader = Reader::new(&config.ending)?;
     let console = Console::new(ends, reader).map_err(|error| host("console", &error))?;
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
-    let assembly = Assembly::new(config, cmdline.text, storage, console.line(), Arc::new(stops));
+    let assembly = Assembly::new(config, cmdline.text, resources, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
     // For a debugger that may come at any time, or when the kernel has panicked.
     let is_debugged = config.gdb.is_some() || config.ending.on_panic == OnPanic::Gdb;

@@ -7,8 +7,10 @@ use devices::bus::{Bus, Range};
 use devices::virtio::mmio::{Mmio, QUEUE_NOTIFY};
 use devices::virtio::{Backend, Front, block, fs, rng};
 
-use super::host;
-use super::storage::{Opened, Storage};
+use super::resources::Resources;
+use super::storage::Opened;
+use super::{host, network, sockets};
+use crate::cli::Config;
 use crate::exit::Outcome;
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -16,25 +18,30 @@ use crate::kvm::vm::Vm;
 use crate::message::say;
 
 /// A device that is to be put onto a transport.
-struct Virtio {
-    name: &'static str,
-    front: Box<dyn Front>,
-    backend: Box<dyn Backend<Memory>>,
+pub struct Virtio {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its configuration.
+    pub front: Box<dyn Front>,
+    /// What serves its queues.
+    pub backend: Box<dyn Backend<Memory>>,
 }
 
 /// What the devices are called, in the order of their transports.
-pub fn names(storage: &Storage) -> Vec<&'static str> {
-    let disks = storage.disks.iter().map(|_| "virtio-blk");
-    let shares = storage.shares.iter().map(|_| "virtio-fs");
-    ["virtio-rng"].into_iter().chain(disks).chain(shares).collect()
+pub fn names(config: &Config, resources: &Resources) -> Vec<&'static str> {
+    let disks = resources.storage.disks.iter().map(|_| "virtio-blk");
+    let shares = resources.storage.shares.iter().map(|_| "virtio-fs");
+    let net = config.net.iter().map(|_| "virtio-net");
+    let vsock = resources.vsock.iter().map(|_| "virtio-vsock");
+    ["virtio-rng"].into_iter().chain(disks).chain(shares).chain(net).chain(vsock).collect()
 }
 
 /// Makes new ones.
-fn devices(vm: &Vm, storage: &Storage) -> Result<Vec<Virtio>, Outcome> {
+fn devices(vm: &Vm, config: &Config, resources: &Resources) -> Result<Vec<Virtio>, Outcome> {
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
     let entropy =
         Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
-    let disks = storage.disks.iter().map(|Opened { disk, words }| {
+    let disks = resources.storage.disks.iter().map(|Opened { disk, words }| {
         let path = words.path.display().to_string();
         let on_failure = Box::new(move |what: &str| say(format_args!("--disk {path}: {what}")));
         Virtio {
@@ -43,7 +50,7 @@ fn devices(vm: &Vm, storage: &Storage) -> Result<Vec<Virtio>, Outcome> {
             backend: Box::new(block::Block::new(disk.clone(), &words.serial, on_failure)),
         }
     });
-    let shares = storage.shares.iter().map(|(tag, folder)| {
+    let shares = resources.storage.shares.iter().map(|(tag, folder)| {
         Ok(Virtio {
             name: "virtio-fs",
             front: Box::new(fs::Face::new(tag)),
@@ -51,12 +58,23 @@ fn devices(vm: &Vm, storage: &Storage) -> Result<Vec<Virtio>, Outcome> {
         })
     });
     let first = [entropy].into_iter().chain(disks).map(Ok);
-    first.chain(shares).collect::<Result<_, Error>>().map_err(Outcome::from)
+    let net = config.net.iter().map(network::card);
+    let vsock = resources.vsock.iter().map(sockets::device);
+    first
+        .chain(shares.map(|share| share.map_err(|error: Error| error.into())))
+        .chain(net)
+        .chain(vsock)
+        .collect()
 }
 
 /// Makes new ones and puts them into the guest.
-pub fn insert(bus: &mut Bus, vm: &Vm, storage: &Storage) -> Result<(), Outcome> {
-    for (number, virtio) in devices(vm, storage)?.into_iter().enumerate() {
+pub fn insert(
+    bus: &mut Bus,
+    vm: &Vm,
+    config: &Config,
+    resources: &Resources,
+) -> Result<(), Outcome> {
+    for (number, virtio) in devices(vm, config, resources)?.into_iter().enumerate() {
         let Virtio { name, front, backend } = virtio;
         let Some(region) = layout::virtio_mmio(number) else {
             return Err(Outcome::Unusable(format!(

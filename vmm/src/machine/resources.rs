@@ -1,0 +1,23 @@
+//! What the devices need of the host: opened before anything is started, and kept for each guest that is made.
+
+use super::sockets::Sockets;
+use super::storage::Storage;
+use crate::cli::Config;
+use crate::exit::Outcome;
+
+/// Files, folders and sockets.
+pub struct Resources {
+    /// Disks and shares.
+    pub storage: Storage,
+    /// The guest's way to Unix sockets.
+    pub vsock: Option<Sockets>,
+}
+
+impl Resources {
+    /// Opens them. To be called before there are threads.
+    pub fn open(config: &Config) -> Result<Self, Outcome> {
+        let storage = Storage::open(config)?;
+        let vsock = config.vsock.as_ref().map(Sockets::open).transpose()?;
+        Ok(Self { storage, vsock })
+    }
+}
