@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 pub use ending::{Ending, OnPanic, Pattern};
-pub use storage::{Disk, ROOT, Share};
+pub use storage::{Disk, Share};
 
 use crate::arch::features::{Choices, Feature};
 
@@ -161,7 +161,7 @@ pub struct Config {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// To run a guest.
-    Run(Config),
+    Run(Box<Config>),
     /// To print this, and nothing else.
     Print(String),
 }
@@ -191,7 +191,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
-    Ok(Request::Run(Config {
+    Ok(Request::Run(Box::new(Config {
         kernel,
         initrd: args.initrd,
         cmdline: args.cmdline,
@@ -214,7 +214,7 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         },
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
-    }))
+    })))
 }
 
 /// argh's messages span lines; users and scripts want one.

@@ -2,7 +2,7 @@ use super::*;
 
 fn config(words: &[&str]) -> Config {
     match parse(&[&["--kernel", "Image"], words].concat()) {
-        Ok(Request::Run(config)) => config,
+        Ok(Request::Run(config)) => *config,
         other => panic!("{other:?}"),
     }
 }

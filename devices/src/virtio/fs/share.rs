@@ -102,7 +102,7 @@ impl FileSystem for Share {
             | FsOptions::PARALLEL_DIROPS
             | FsOptions::ATOMIC_O_TRUNC
             | FsOptions::AUTO_INVAL_DATA;
-        Ok(self.files.init(capable)? - FsOptions::PERFILE_DAX | wanted)
+        Ok((self.files.init(capable)? - FsOptions::PERFILE_DAX) | wanted)
     }
 
     fn destroy(&self) {
