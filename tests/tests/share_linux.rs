@@ -106,7 +106,7 @@ fn linux_has_its_root_on_a_share_of_a_user_without_privileges() {
     assert_eq!(fs::read_to_string(format!("{data}/new/b")).unwrap(), "text\n");
     assert_eq!(fs::metadata(format!("{data}/new")).unwrap().mode() & 0o7777, 0o2775);
     assert_eq!(
-        run("ls /tmp/data/new; rm -r /tmp/data/new; ls -d /tmp/data/new").replace('\n', " "),
+        run("ls -1 /tmp/data/new; rm -r /tmp/data/new; ls -d /tmp/data/new").replace('\n', " "),
         "b c ls: /tmp/data/new: No such file or directory"
     );
     // What the host changes is seen.
