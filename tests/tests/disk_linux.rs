@@ -11,8 +11,12 @@ use tests::{Minivmm, Shell, Shm, bare_guest, guest, kernel};
 
 const MIB: usize = 1 << 20;
 /// Bytes that are written at random.
-const RANDOM: u64 = 64 << 20;
+const RANDOM: u64 = 16 << 20;
 const SECTOR: usize = 512;
+/// An image with compressed clusters, and the MD5 sum of its disk.
+const QCOW2: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../devices/src/disk/qcow2/images/zstd.qcow2");
+const QCOW2_SUM: &str = "23f32d49d5941a374051b7b830abc72b";
 
 /// Checks a disk that random_io.c was writing when everything ended, after it had said that this many writes were durable.
 fn verify(path: &str, durable: u32) {
@@ -77,6 +81,8 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
         &format!("{source},ro,serial=SOURCE-1"),
         "--disk",
         &target,
+        "--disk",
+        &format!("{QCOW2},ro"),
         "--share",
         shm.path().to_str().unwrap(),
         "--cpus",
@@ -86,12 +92,12 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
     // In the order of the command line.
     let mounted = shell.run("grep ' / ' /proc/mounts");
     assert!(mounted.contains("/dev/vda / ext4 rw"), "{mounted}");
-    assert_eq!(shell.run("cat /sys/block/vd?/size"), "32768\n524288\n524288");
+    assert_eq!(shell.run("cat /sys/block/vd?/size"), "32768\n524288\n524288\n64");
     assert_eq!(
         shell.run("for d in a b c; do cat /sys/block/vd$d/serial; echo; done"),
         "root\nSOURCE-1\ntarget"
     );
-    assert_eq!(shell.run("cat /sys/block/vd?/ro"), "0\n1\n0");
+    assert_eq!(shell.run("cat /sys/block/vd?/ro"), "0\n1\n0\n1");
     assert_eq!(shell.run("dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>/dev/null; echo $?"), "1");
 
     let copied = shell.run("dd if=/dev/vdb of=/dev/vdc bs=1M conv=fsync 2>&1; echo $?");
@@ -109,6 +115,8 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
         "cmp: EOF on -"
     );
 
+    assert_eq!(shell.run("busybox md5sum < /dev/vdd"), format!("{QCOW2_SUM}  -"));
+
     // minivmm runs as root, or as the user whose files the guest's root has.
     shell.run("mkdir /tmp/share; mount -t virtiofs share0 /tmp/share; touch /tmp/share/roots");
     let own = fs::metadata(shm.path()).unwrap().uid();
@@ -120,7 +128,7 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
     }
 
     shell.run("echo 'a line that is to be kept' > /kept; sync");
-    shell.begin("/run/random_io /dev/vdc 67108864");
+    shell.begin("/run/random_io /dev/vdc 16777216");
     shell.minivmm.console.expect("durable 480\r\n");
     shell.minivmm.signal(Signal::SIGKILL);
     let console = shell.minivmm.finish().console;

@@ -258,7 +258,11 @@ fn ten_restarts_leave_no_thread_no_descriptor_and_no_memory_behind() {
     File::options().write(true).open(&kernel).unwrap().set_len(SIZE).unwrap();
     let port = Minivmm::free_port().to_string();
     let kernel = kernel.to_str().unwrap();
-    let minivmm = Minivmm::start(["--kernel", kernel, "--cpus", "4", "--gdb", &port]);
+    // The disk is locked, against a second minivmm, and a second guest.
+    let folder = scratch();
+    let storage = ["--disk", kernel, "--share", folder.to_str().unwrap()];
+    let fixed = ["--kernel", kernel, "--cpus", "4", "--gdb", &port];
+    let minivmm = Minivmm::start(fixed.into_iter().chain(storage));
     minivmm.stderr.expect("target remote");
     let mut rsp = Rsp::connect(port.parse().unwrap());
     rsp.order("!");

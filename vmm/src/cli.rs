@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 pub use ending::{Ending, OnPanic, Pattern};
-pub use storage::{Disk, ROOT, Share};
+pub use storage::{Disk, Share};
 
 use crate::arch::features::{Choices, Feature};
 

@@ -88,19 +88,22 @@ impl Front for Face {
     }
 }
 
+/// Takes what failed and why, for the user.
+pub type OnFailure = Box<dyn FnOnce(&str) + Send>;
+
 /// Serves a disk's requests, one after the other.
 pub struct Block {
     disk: Shared,
     serial: [u8; SERIAL],
     /// The driver does not know of a cache, and takes for durable what is written (5.2.6.2).
     is_write_through: bool,
-    /// Told of the first request that the host fails at, so that its user learns why.
-    on_failure: Option<Box<dyn FnOnce(&str) + Send>>,
+    /// Told of the first request that the host fails at.
+    on_failure: Option<OnFailure>,
 }
 
 impl Block {
     /// Of a serial number there are 20 bytes at most.
-    pub fn new(disk: Shared, serial: &str, on_failure: Box<dyn FnOnce(&str) + Send>) -> Self {
+    pub fn new(disk: Shared, serial: &str, on_failure: OnFailure) -> Self {
         let mut bytes = [0; SERIAL];
         for (to, from) in bytes.iter_mut().zip(serial.bytes()) {
             *to = from;

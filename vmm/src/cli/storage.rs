@@ -6,9 +6,6 @@ use std::path::PathBuf;
 const SERIAL: usize = 20;
 const TAG: usize = 36;
 
-/// The tag of the guest's root file system.
-pub const ROOT: &str = "root";
-
 /// What `--disk` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disk {
@@ -70,6 +67,11 @@ pub struct Share {
 }
 
 impl Share {
+    /// Whether it is the guest's root file system.
+    pub fn is_root(&self) -> bool {
+        self.tag == "root"
+    }
+
     /// All of them, each `DIR[,tag=TAG][,ro]`. A comma belongs to the path if no such word follows it.
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
         let mut shares: Vec<Self> = Vec::new();
@@ -148,28 +150,28 @@ mod tests {
         }
     }
 
-    fn disk(path: &str, is_read_only: bool, serial: &str) -> Result<Disk, String> {
-        Ok(Disk { path: path.into(), is_read_only, serial: serial.to_owned() })
+    fn disk(path: &str, is_read_only: bool, serial: &str) -> Disk {
+        Disk { path: path.into(), is_read_only, serial: serial.to_owned() }
     }
 
     #[test]
     fn words_follow_the_path_in_any_order() {
-        assert_eq!(Disk::parse("a.img"), disk("a.img", false, "a.img"));
-        assert_eq!(Disk::parse("/b/a.img,ro"), disk("/b/a.img", true, "a.img"));
-        assert_eq!(Disk::parse("a,serial=X1,ro"), disk("a", true, "X1"));
-        assert_eq!(Disk::parse("a,ro,serial=X1"), disk("a", true, "X1"));
+        assert_eq!(Disk::parse("a.img"), Ok(disk("a.img", false, "a.img")));
+        assert_eq!(Disk::parse("/b/a.img,ro"), Ok(disk("/b/a.img", true, "a.img")));
+        assert_eq!(Disk::parse("a,serial=X1,ro"), Ok(disk("a", true, "X1")));
+        assert_eq!(Disk::parse("a,ro,serial=X1"), Ok(disk("a", true, "X1")));
     }
 
     #[test]
     fn other_commas_are_the_paths() {
-        assert_eq!(Disk::parse("a,b.img,ro"), disk("a,b.img", true, "a,b.img"));
-        assert_eq!(Disk::parse("a,rw"), disk("a,rw", false, "a,rw"));
+        assert_eq!(Disk::parse("a,b.img,ro"), Ok(disk("a,b.img", true, "a,b.img")));
+        assert_eq!(Disk::parse("a,rw"), Ok(disk("a,rw", false, "a,rw")));
     }
 
     #[test]
     fn a_serial_fits_where_the_guest_reads_it() {
         let long = "a name of some length.img";
-        assert_eq!(Disk::parse(long), disk(long, false, "a_name_of_some_lengt"));
+        assert_eq!(Disk::parse(long), Ok(disk(long, false, "a_name_of_some_lengt")));
         for bad in ["", "has blank", "123456789012345678901", "é"] {
             let text = format!("a,serial={bad}");
             let expected =

@@ -46,7 +46,7 @@ use self::reader::Reader;
 use self::report::Facts;
 use self::resources::Resources;
 use self::timers::Countdown;
-use crate::cli::{self, Config, GdbAddress, OnPanic};
+use crate::cli::{Config, GdbAddress, OnPanic};
 use crate::debug::server::Server;
 use crate::debug::target;
 use crate::debug::transport::{Listener, Stdio, Transport};
@@ -151,7 +151,7 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
 
 /// The user's command line, and where the root file system is if it is a share.
 fn with_root(config: &Config) -> String {
-    match config.shares.iter().find(|share| share.tag == cli::ROOT) {
+    match config.shares.iter().find(|share| share.is_root()) {
         Some(share) => {
             let mode = if share.is_read_only { "ro" } else { "rw" };
             cmdline::with_root(&config.cmdline, &["root=root", "rootfstype=virtiofs", mode])

@@ -113,7 +113,7 @@ fn sectors_are_read_and_written_however_the_driver_cuts_its_buffers() {
     assert_eq!(written, 1537);
     assert!(bytes[..1536] == expected && bytes[1536] == OK);
 
-    let new: Vec<u8> = (0..1024).map(|at| (at * 7) as u8).collect();
+    let new: Vec<u8> = (0..1024u32).map(|at| (at * 7) as u8).collect();
     let joined = [header(OUT, 2046), new.clone()].concat();
     let (written, bytes) = machine.driver.ask(0, &[&joined[..300], &joined[300..]], &[1]);
     assert_eq!((written, bytes), (1, vec![OK]));

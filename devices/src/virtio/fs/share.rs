@@ -94,7 +94,15 @@ impl FileSystem for Share {
     }
 
     fn init(&self, capable: FsOptions) -> io::Result<FsOptions> {
-        Ok(self.files.init(capable)? - FsOptions::PERFILE_DAX)
+        // 256 pages to a request and not one, several requests at once, and no cached data that has become old.
+        let wanted = FsOptions::BIG_WRITES
+            | FsOptions::MAX_PAGES
+            | FsOptions::ASYNC_READ
+            | FsOptions::ASYNC_DIO
+            | FsOptions::PARALLEL_DIROPS
+            | FsOptions::ATOMIC_O_TRUNC
+            | FsOptions::AUTO_INVAL_DATA;
+        Ok((self.files.init(capable)? - FsOptions::PERFILE_DAX) | wanted)
     }
 
     fn destroy(&self) {

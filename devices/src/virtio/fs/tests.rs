@@ -85,7 +85,7 @@ fn nothing_leads_out_of_the_folder() {
     // The link itself is found, for the guest to follow in its own files.
     let out = share.lookup(&context, ROOT, c"out").unwrap();
     assert_eq!(share.readlink(&context, out.inode).unwrap(), b"../secret");
-    let opened = errno(share.open(&context, out.inode, O_RDONLY as u32, 0));
+    let opened = errno(share.open(&context, out.inode, O_RDONLY.cast_unsigned(), 0));
     assert!(opened.is_some(), "expected {ELOOP} or the like");
 }
 
@@ -98,7 +98,7 @@ fn a_read_only_folder_is_not_changed() {
     let attributes = share.getattr(&context, file, None).unwrap().0;
 
     for flags in [O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC] {
-        assert_eq!(errno(share.open(&context, file, flags as u32, 0)), Some(EROFS));
+        assert_eq!(errno(share.open(&context, file, flags.cast_unsigned(), 0)), Some(EROFS));
     }
     let create = share.create(&context, ROOT, c"new", CreateIn::default());
     assert_eq!(errno(create), Some(EROFS));
@@ -115,7 +115,7 @@ fn a_read_only_folder_is_not_changed() {
     ] {
         assert_eq!(errno(result), Some(EROFS));
     }
-    assert!(share.open(&context, file, O_RDONLY as u32, 0).is_ok());
+    assert!(share.open(&context, file, O_RDONLY.cast_unsigned(), 0).is_ok());
     assert_eq!(fs::read(place.0.join("share/file")).unwrap(), b"content");
 }
 
