@@ -85,20 +85,20 @@ impl Format {
     /// Decompresses what `input` begins with, and leaves what is behind.
     fn decompress(self, input: &mut Input<'_>, output: &mut Output) -> Result<(), Fault> {
         match self {
-            Self::Gzip => output.drain(input.end(), &mut GzDecoder::new(input)),
-            Self::Bzip2 => output.drain(input.end(), &mut bzip2::bufread::BzDecoder::new(input)),
-            Self::Lz4 => output.drain(input.end(), &mut lz4_flex::frame::FrameDecoder::new(input)),
+            Self::Gzip => output.drain(&input.end(), &mut GzDecoder::new(input)),
+            Self::Bzip2 => output.drain(&input.end(), &mut bzip2::bufread::BzDecoder::new(input)),
+            Self::Lz4 => output.drain(&input.end(), &mut lz4_flex::frame::FrameDecoder::new(input)),
             Self::Lz4Legacy => lz4::decompress(input, output),
             Self::Lzop => lzop::decompress(input, output),
             Self::Xz => {
                 window::check(window::of_xz(input.rest()))?;
-                output.drain(input.end(), &mut XzReader::new(input, false))
+                output.drain(&input.end(), &mut XzReader::new(input, false))
             }
             Self::Lzma => {
                 window::check(le_u32(input.rest(), LZMA_WINDOW).map(u64::from))?;
                 let end = input.end();
                 let decoder = LzmaReader::new_mem_limit(input, u32::MAX, None);
-                output.drain(end.clone(), &mut decoder.map_err(|error| end.fault(error))?)
+                output.drain(&end, &mut decoder.map_err(|error| end.fault(error))?)
             }
             Self::Zstd => zstd(input, output),
         }
@@ -134,7 +134,7 @@ fn is_lzma(head: &[u8]) -> bool {
     };
     // 2^n, or 2^n + 2^(n-1).
     let is_window =
-        window >= 1 << 12 && (window.count_ones() == 1 || window >> window.trailing_zeros() == 3);
+        window >= 1 << 12 && (window.is_power_of_two() || window >> window.trailing_zeros() == 3);
     let is_size = size == u64::MAX || size < 1 << 38;
     head.first() == Some(&PROPERTIES) && is_window && is_size && head.get(LZMA_DATA) == Some(&0)
 }
@@ -146,7 +146,7 @@ fn zstd(input: &mut Input<'_>, output: &mut Output) -> Result<(), Fault> {
     let end = input.end();
     let decoder = StreamingDecoder::new(input).map_err(|error| end.fault(io::Error::other(error)));
     let mut decoder = decoder?;
-    output.drain(end, &mut decoder)?;
+    output.drain(&end, &mut decoder)?;
     let expected = decoder.decoder.get_checksum_from_data();
     if expected.is_some() && expected != decoder.decoder.get_calculated_checksum() {
         return Err(Fault::checksum());

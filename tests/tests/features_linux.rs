@@ -24,7 +24,7 @@ fn program_for_32_bits() -> PathBuf {
     let size = HEADERS + 32 + LINE.len() as u32;
     let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0".to_vec();
     // e_version, e_entry, e_phoff, e_shoff, e_flags (EABI 5), e_ehsize and e_phentsize, e_phnum and no sections.
-    let header = [1, BASE + HEADERS, 52, 0, 0x0500_0000, 52 | 32 << 16, 1, 0];
+    let header = [1, BASE + HEADERS, 52, 0, 0x0500_0000, 0x20_0034, 1, 0];
     // PT_LOAD, readable and executable.
     let segment = [1, 0, BASE, BASE, size, size, 5, 0x1_0000];
     file.extend(header.into_iter().chain(segment).chain(code).flat_map(u32::to_le_bytes));

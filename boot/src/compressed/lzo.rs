@@ -30,7 +30,13 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// What an instruction copies from what there is already.
+/// What an instruction says beyond literals of its own.
+enum Instruction {
+    Copy(Match),
+    End,
+}
+
+/// What is copied from what there is already.
 struct Match {
     distance: usize,
     len: usize,
@@ -57,8 +63,9 @@ pub(super) fn decompress(block: &[u8], content: &mut Vec<u8>, most: usize) -> Op
             state = 4;
             continue;
         }
-        let Some(found) = copied(instruction, state, &mut stream)? else {
-            return stream.0.is_empty().then_some(());
+        let found = match decode(instruction, state, &mut stream)? {
+            Instruction::Copy(found) => found,
+            Instruction::End => return stream.0.is_empty().then_some(()),
         };
         if content.len().checked_add(found.len)? > most {
             return None;
@@ -69,8 +76,8 @@ pub(super) fn decompress(block: &[u8], content: &mut Vec<u8>, most: usize) -> Op
     }
 }
 
-/// What an instruction with a match copies; the inner `None` is the end of the stream.
-fn copied(instruction: usize, state: usize, stream: &mut Stream<'_>) -> Option<Option<Match>> {
+/// An instruction that is no run of literals.
+fn decode(instruction: usize, state: usize, stream: &mut Stream<'_>) -> Option<Instruction> {
     let literals = instruction & 3;
     let found = match instruction {
         0..16 => {
@@ -87,7 +94,7 @@ fn copied(instruction: usize, state: usize, stream: &mut Stream<'_>) -> Option<O
             let distance = ((instruction & 8) << 11) + (operand >> 2);
             if distance == 0 {
                 // The length is fixed, too.
-                return (len == 3).then_some(None);
+                return (len == 3).then_some(Instruction::End);
             }
             Match { distance: distance + 0x4000, len, literals: operand & 3 }
         }
@@ -101,7 +108,7 @@ fn copied(instruction: usize, state: usize, stream: &mut Stream<'_>) -> Option<O
             Match { distance, len: (instruction >> 5) + 1, literals }
         }
     };
-    Some(Some(found))
+    Some(Instruction::Copy(found))
 }
 
 /// Copies what may overlap itself.

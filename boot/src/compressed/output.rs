@@ -43,7 +43,7 @@ impl Output {
     }
 
     /// Takes all that a decoder has, unless it passes the end of its input.
-    pub(super) fn drain(&mut self, end: End, decoder: &mut impl Read) -> Result<(), Fault> {
+    pub(super) fn drain(&mut self, end: &End, decoder: &mut impl Read) -> Result<(), Fault> {
         let mut chunk = vec![0; CHUNK];
         loop {
             let count = match decoder.read(&mut chunk) {

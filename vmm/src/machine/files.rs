@@ -12,6 +12,7 @@ use boot::placement::{Placement, place};
 use boot::source::Source;
 use boot::{dtb, image};
 
+use super::host;
 use crate::cli::Config;
 use crate::exit::Outcome;
 use crate::message::say;
@@ -84,20 +85,18 @@ impl SymbolFile {
 /// A kernel, what it is, and the symbols if it came with them: a vmlinux is loaded as the Image that
 /// `objcopy -O binary` makes of it. One that was compressed has its symbols nowhere that a debugger could read them from.
 fn kernel(path: &Path, memory: u64) -> Result<(Source, Kernel, Option<Vmlinux>), Outcome> {
+    let bad = |error: &dyn Error| unusable("--kernel", path, error);
     let file = source("--kernel", path)?;
-    let head = file.head().map_err(|error| unusable("--kernel", path, &error))?;
-    let compressed = Compressed::recognize(&head, file.len());
-    let Some(compressed) = compressed.map_err(|error| unusable("--kernel", path, &error))? else {
-        let (kernel, kind, is_elf) =
-            identified(file).map_err(|error| unusable("--kernel", path, &*error))?;
+    let head = file.head().map_err(|error| bad(&error))?;
+    let compressed = Compressed::recognize(&head, file.len()).map_err(|error| bad(&error))?;
+    let Some(compressed) = compressed else {
+        let (kernel, kind, is_elf) = identified(file).map_err(|error| bad(&*error))?;
         let elf = is_elf.then(|| vmlinux("--kernel", path)).transpose()?;
         return Ok((kernel, kind, elf));
     };
-    let content =
-        compressed.decompress(&file, memory).map_err(|error| match error.is_of_host() {
-            true => Outcome::HostFailed(format!("--kernel {}: {}", path.display(), chain(&error))),
-            false => unusable("--kernel", path, &error),
-        })?;
+    let content = compressed.decompress(&file, memory).map_err(|error| {
+        if error.is_of_host() { host("--kernel", &chain(&error)) } else { bad(&error) }
+    })?;
     let (kernel, kind, _) = identified(content).map_err(|error| {
         let path = path.display();
         Outcome::Unusable(format!("--kernel {path}: {compressed} of {}", chain(&*error)))
