@@ -73,8 +73,9 @@ fn linux_powers_off_when_its_power_button_is_pressed() {
         .zip(modules.iter().map(|it| &**it))
         .collect();
     let initrd = initramfs::with_programs(&files);
+    // Events are for those who have it open by then.
     let init = "sh -c \"for it in evdev gpio_keys; do xzcat /bin/$it.ko.xz >/m.ko; insmod /m.ko; done; \
-        echo 'listening' now; head -c 24 /dev/input/event0 | tail -c 8 | xxd -p; poweroff -f\"";
+        exec 3</dev/input/event0; echo 'listening' now; head -c 24 <&3 | tail -c 8 | xxd -p; poweroff -f\"";
     let mut arguments = vec!["--kernel".into(), guest(&format!("Image-{VERSION}"))];
     arguments.extend(["--initrd".into(), initrd]);
     arguments.extend(["--cmdline".into(), format!("console=ttyAMA0 quiet -- {init}").into()]);

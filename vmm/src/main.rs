@@ -15,11 +15,15 @@ mod burst;
 mod cli;
 mod debug;
 mod exit;
+mod json;
 #[cfg(target_arch = "aarch64")]
 mod kvm;
+mod lines;
 #[cfg_attr(not(target_arch = "aarch64"), path = "machine_elsewhere.rs")]
 mod machine;
+mod memoir;
 mod message;
+mod reader;
 mod words;
 
 use std::io::{self, Write};

@@ -145,6 +145,17 @@ fn symbols_are_found_by_their_whole_name_where_they_are_defined() {
 }
 
 #[test]
+fn addresses_are_known_by_the_symbol_in_front_of_them() {
+    let elf = Builder::new().parse().unwrap();
+
+    let names = elf.names(&[LINK + 0x567, LINK + 0x300, LINK - 1, LINK]).unwrap();
+
+    let name = |name: &str, offset| Some((name.to_owned(), offset));
+    let expected = [name("start", 0), name("start_kernel", 0xcc), None, name("_text", 0)];
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn a_file_without_symbols_has_none() {
     let mut elf = Builder::new();
     elf.section(1, 1, SYMBOLS, 5 * 24, 2);
@@ -289,6 +300,7 @@ fn no_single_wrong_byte_of_the_headers_does_harm() {
             elf.put(at, &[byte]);
             if let Ok(parsed) = elf.parse() {
                 let _ = parsed.symbols(["_text", "start_kernel"]);
+                let _ = parsed.names(&[LINK + 0x300]);
                 let _ = parsed.is_build_of(&source(&image()));
                 let _ = parsed.into_image().map(|image| image.head());
             }

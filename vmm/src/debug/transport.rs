@@ -72,7 +72,7 @@ impl Listener {
     /// Another descriptor of a Unix socket.
     pub fn try_clone_unix(&self) -> io::Result<UnixListener> {
         match self {
-            Self::Tcp(_) => Err(ErrorKind::Unsupported.into()),
+            Self::Tcp(..) => Err(ErrorKind::Unsupported.into()),
             Self::Unix(listener, _) => listener.try_clone(),
         }
     }

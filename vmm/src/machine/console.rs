@@ -13,9 +13,9 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::Uart;
 use super::escape::{Escape, HELP, Wish};
 use super::output::Output;
-use super::reader::Reader;
 use super::terminal::{self, Terminal};
 use crate::message;
+use crate::reader::Reader;
 
 /// Bytes read from standard input at once.
 const READ_SIZE: usize = 4096;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use boot::elf::Vmlinux;
 
-use super::json::Json;
 use crate::debug::backtrace::Place;
 use crate::debug::link::LinkMap;
+use crate::json::Json;
 
 /// A vCPU, and the names of where it is.
 pub struct Whereabouts {

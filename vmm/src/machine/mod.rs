@@ -7,17 +7,13 @@ mod escape;
 mod events;
 mod files;
 mod hang;
-mod json;
 mod kernel;
-mod lines;
 mod loading;
 mod lock;
-mod memoir;
 mod network;
 mod output;
 mod parent;
 mod port;
-mod reader;
 mod report;
 mod resources;
 mod scout;
@@ -42,7 +38,6 @@ use self::events::{Guest, Insight, Parts};
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
-use self::reader::Reader;
 use self::report::Facts;
 use self::resources::Resources;
 use self::timers::Countdown;
@@ -54,6 +49,7 @@ use crate::exit::Outcome;
 use crate::kvm::control::Order;
 use crate::kvm::error::Error;
 use crate::message::say;
+use crate::reader::Reader;
 
 type Uart = Arc<Mutex<Port>>;
 
@@ -61,6 +57,11 @@ type Uart = Arc<Mutex<Port>>;
 pub fn run(config: &Config) -> Outcome {
     terminal::end_on_panic();
     let start = Instant::now();
+    if let Some(path) = &config.ending.report
+        && let Err(outcome) = report::check(path)
+    {
+        return outcome;
+    }
     let (outcome, facts) = assemble(config).unwrap_or_else(|outcome| (outcome, Facts::default()));
     terminal::restore();
     facts.whereabouts.iter().for_each(say);
@@ -73,9 +74,6 @@ pub fn run(config: &Config) -> Outcome {
 }
 
 fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
-    if let Some(path) = &config.ending.report {
-        report::check(path)?;
-    }
     let files = Files::open(config)?;
     let resources = Resources::open(config)?;
     let cmdline = command_line(&with_root(config), config.gdb.is_some())

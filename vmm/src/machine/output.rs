@@ -13,10 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Uart;
-use super::lines::Lines;
-use super::memoir::Memoir;
-use super::reader::Reader;
 use crate::exit::Outcome;
+use crate::lines::Lines;
+use crate::memoir::Memoir;
+use crate::reader::Reader;
 
 /// Bytes that may wait for a slow reader.
 const CAPACITY: usize = 64 << 10;

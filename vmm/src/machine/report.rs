@@ -9,11 +9,11 @@ use std::process;
 use std::time::Instant;
 
 use super::hang::Whereabouts;
-use super::json::Json;
-use super::memoir::{self, Memoir};
 use crate::exit::Outcome;
+use crate::json::Json;
 use crate::kvm::control::Control;
 use crate::kvm::memory::Memory;
+use crate::memoir::{self, Memoir};
 
 /// Of the schema. A member more is none of its business.
 const VERSION: u64 = 1;
@@ -145,19 +145,4 @@ pub fn banner(memory: &Memory, image: &Range<u64>) -> Option<String> {
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_checked_before_anything_is_started() {
-        let refused = |path: &str| check(Path::new(path)).unwrap_err().to_string();
-
-        assert_eq!(check(Path::new("report.json")), Ok(()));
-        assert!(refused("/nonexistent/report.json").starts_with("--report /nonexistent/"));
-        assert!(refused("/proc/version/report.json").contains("expected a file to write"));
-        assert!(refused("/").contains("is a directory"));
-    }
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::lines::Lines;
-use super::memoir::Memoir;
 use crate::cli::{Ending, Pattern};
 use crate::exit::Outcome;
+use crate::lines::Lines;
+use crate::memoir::Memoir;
 use crate::message::say;
 
 /// Reads what is written to the console, right behind that.
@@ -116,5 +116,63 @@ fn judge(line: &str, until: Option<&Pattern>, fail_on: Option<&Pattern>) -> Opti
         Some(Outcome::Until(line.to_owned()))
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Request};
+
+    fn reader(words: &[&str]) -> Reader {
+        match cli::parse(&[&["--kernel", "Image"], words].concat()) {
+            Ok(Request::Run(config)) => Reader::new(&config.ending).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_line_is_matched_when_it_is_whole_however_it_comes() {
+        let mut reader = reader(&["--until", "^ok$"]);
+
+        assert!(!reader.read(b"ok, "));
+        assert!(!reader.read(b"go on\nno"));
+        assert!(!reader.read(b"t ok\no"));
+        assert!(reader.read(b"k\r\nmore"));
+
+        assert_eq!(reader.verdict(), Some(Outcome::Until("ok".to_owned())));
+    }
+
+    #[test]
+    fn a_pause_takes_a_line_for_whole_once() {
+        let mut reader = reader(&["--until", "login: $"]);
+        assert!(!reader.awaits_pause());
+
+        reader.read(b"login: me\nword");
+        assert!(reader.awaits_pause());
+        assert!(!reader.pause());
+        assert!(!reader.awaits_pause());
+        reader.read(b"\nlogin: ");
+
+        assert!(reader.pause());
+    }
+
+    #[test]
+    fn the_first_match_decides() {
+        let mut reader = reader(&["--until", "good", "--fail-on", "bad"]);
+
+        assert!(reader.read(b"good\nbad\n"));
+        reader.read(b"bad\n");
+
+        assert_eq!(reader.verdict(), Some(Outcome::Until("good".to_owned())));
+    }
+
+    #[test]
+    fn without_patterns_nothing_is_read() {
+        let mut reader = reader(&[]);
+
+        assert!(!reader.read(b"anything\nmore"));
+
+        assert!(!reader.awaits_pause() && reader.lines.current().is_empty());
     }
 }
