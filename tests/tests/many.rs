@@ -34,7 +34,9 @@ fn guests_run_side_by_side_each_with_a_port_of_its_own_and_without_root() {
     let guests: Vec<Minivmm> = (0..32).map(start).collect();
 
     let ports: BTreeSet<u16> = guests.iter().map(port).collect();
-    guests.iter().for_each(|guest| drop(guest.console.expect("waiting\n")));
+    for guest in &guests {
+        guest.console.expect("waiting\n");
+    }
     assert_eq!(ports.len(), guests.len());
     let kib: u64 = guests.iter().map(|guest| pss(guest.pid())).sum();
     assert!(kib < MOST_KIB * guests.len() as u64, "{kib} KiB");

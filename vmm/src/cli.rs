@@ -1,6 +1,6 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
-mod ending;
+pub mod ending;
 pub mod network;
 mod storage;
 pub mod vsock;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-pub use ending::{Ending, OnPanic, Pattern};
+pub use ending::{Ending, Pattern};
 pub use storage::{Disk, Share};
 
 use crate::arch::features::{Choices, Feature};

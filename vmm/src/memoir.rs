@@ -77,7 +77,9 @@ mod tests {
 
     fn memoir(lines: &[&str]) -> Memoir {
         let mut memoir = Memoir::default();
-        lines.iter().for_each(|line| memoir.take(line));
+        for line in lines {
+            memoir.take(line);
+        }
         memoir
     }
 

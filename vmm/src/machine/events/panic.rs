@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Guest, Loop};
-use crate::cli::OnPanic;
+use crate::cli::ending::OnPanic;
 use crate::debug::transport::{LOOPBACK, Listener};
 use crate::exit::Outcome;
 use crate::message::say;
