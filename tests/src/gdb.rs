@@ -1,16 +1,10 @@
-//! GDB as a child process, driven by commands as typed.
+//! GDB as a process, driven by commands as typed.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use crate::scratch;
-use crate::transcript::Transcript;
+use crate::client::Client;
 
 /// The versions of GDB that the tests know.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +30,7 @@ impl Version {
 
 /// A running GDB.
 pub struct Gdb {
-    child: Child,
-    stdin: ChildStdin,
-    output: Transcript,
+    client: Client,
     commands: usize,
 }
 
@@ -59,20 +51,18 @@ impl Gdb {
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Self {
-        // Errors in order with everything else, as on a terminal.
-        let mut child = Command::new("sh")
-            .args(["-c", "exec \"$0\" -nx -q \"$@\" 2>&1"])
-            .arg(program)
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let log = scratch().join(format!("gdb-{}.log", child.id()));
-        let output = Transcript::of(child.stdout.take().expect("stdout"), &log);
-        let stdin = child.stdin.take().expect("stdin");
-        let mut gdb = Self { child, stdin, output, commands: 0 };
+        Self::of(Client::start(folder, &command(program, arguments)))
+    }
+
+    /// Starts GDB 13 on the machine that the test runs on, also where it is the emulated host: the other end of a Unix socket or of a pipe is
+    /// only there.
+    pub fn start_inside(symbols: Option<&Path>) -> Self {
+        let command = command(Version::V13.program(), symbols);
+        Self::of(Client::start_inside(Path::new("."), &command))
+    }
+
+    fn of(client: Client) -> Self {
+        let mut gdb = Self { client, commands: 0 };
         for setting in ["pagination off", "confirm off", "width 0", "remotetimeout 60"] {
             gdb.run(&format!("set {setting}"));
         }
@@ -91,20 +81,32 @@ impl Gdb {
         self.commands += 1;
         // GDB reads the second line when the first one is done.
         let text = format!("{command}\necho \\n{}\\n\n", self.mark());
-        self.stdin.write_all(text.as_bytes()).expect("GDB reads commands");
+        self.client.write(&text);
     }
 
     /// Waits for the command begun last and returns what GDB said.
     pub fn end(&mut self) -> String {
         let mark = self.mark();
-        let text = self.output.expect(&mark);
+        let text = self.client.output.expect(&mark);
         let text = text.strip_suffix(mark.as_str()).unwrap_or(&text);
         text.replace("(gdb) ", "").trim().to_owned()
     }
 
-    /// Connects to a port of this machine, or to a Unix socket.
+    /// Connects to a port of this machine, `:1234`, or to a Unix socket.
     pub fn connect(&mut self, target: impl Display) -> String {
+        let target = self.target(&target.to_string());
         self.run(&format!("target remote {target}"))
+    }
+
+    /// The same in extended mode.
+    pub fn connect_extended(&mut self, target: impl Display) -> String {
+        let target = self.target(&target.to_string());
+        self.run(&format!("target extended-remote {target}"))
+    }
+
+    fn target(&self, target: &str) -> String {
+        let port = target.strip_prefix(':').and_then(|port| port.parse().ok());
+        port.map_or_else(|| target.to_owned(), |port| self.client.address(port))
     }
 
     /// Value of an expression of at most 64 bits.
@@ -136,7 +138,7 @@ impl Gdb {
 
     /// Everything that GDB said.
     pub fn transcript(&self) -> String {
-        self.output.text()
+        self.client.output.text()
     }
 
     /// Fails if GDB complained about anything, ever.
@@ -175,8 +177,7 @@ impl Gdb {
 
     /// Ctrl-C.
     pub fn interrupt(&self) {
-        let pid = self.child.id().try_into().expect("a process id");
-        kill(Pid::from_raw(pid), Signal::SIGINT).expect("GDB is there");
+        self.client.interrupt();
     }
 
     fn mark(&self) -> String {
@@ -184,10 +185,12 @@ impl Gdb {
     }
 }
 
-impl Drop for Gdb {
-    fn drop(&mut self) {
-        // Ended already is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What every session begins with: nobody's own settings.
+fn command(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Vec<OsString> {
+    let mut command = vec![program.as_ref().to_owned(), "-nx".into(), "-q".into()];
+    command.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+    command
 }

@@ -5,6 +5,7 @@
 //! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled), `MINIVMM_TEST_LOGS`,
 //! `MINIVMM_TEST_HOST` (the host part of a cell's name), `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
 
+pub mod client;
 pub mod gdb;
 pub mod initramfs;
 pub mod lldb;

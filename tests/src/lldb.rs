@@ -1,23 +1,17 @@
-//! LLDB as a child process, driven by commands as typed.
+//! LLDB as a process, driven by commands as typed.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use crate::transcript::{PATIENCE, Transcript};
-use crate::{guest, scratch};
+use crate::client::Client;
+use crate::guest;
+use crate::transcript::PATIENCE;
 
 /// The program's name.
 pub const PROGRAM: &str = "lldb-19";
 
 /// A running LLDB.
 pub struct Lldb {
-    child: Child,
-    stdin: ChildStdin,
-    output: Transcript,
+    client: Client,
     commands: usize,
 }
 
@@ -27,21 +21,14 @@ impl Lldb {
         // What it has found in a vmlinux is kept: that takes it more than a minute.
         let index =
             format!("settings set symbols.lldb-index-cache-path {}", guest("lldb-index").display());
-        // Errors in order with everything else, as on a terminal.
-        let mut child = Command::new("sh")
-            .args(["-c", "exec \"$0\" --no-lldbinit --no-use-colors \"$@\" 2>&1", PROGRAM])
-            .args(["-O", "settings set symbols.enable-lldb-index-cache true", "-O", &index])
-            .arg(symbols)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let log = scratch().join(format!("lldb-{}.log", child.id()));
-        let output = Transcript::of(child.stdout.take().expect("stdout"), &log);
-        let stdin = child.stdin.take().expect("stdin");
+        let command = [PROGRAM, "--no-lldbinit", "--no-use-colors"];
+        let settings = ["-O", "settings set symbols.enable-lldb-index-cache true", "-O", &index];
+        let mut command: Vec<_> = command.into_iter().chain(settings).map(Into::into).collect();
+        command.push(symbols.into());
+        let client = Client::start(Path::new("."), &command);
         // LLDB reads all of the debug information first, which takes it minutes on a busy machine.
-        output.expect_within("Current executable set to ", PATIENCE * 5 / 2);
-        let mut lldb = Self { child, stdin, output, commands: 0 };
+        client.output.expect_within("Current executable set to ", PATIENCE * 5 / 2);
+        let mut lldb = Self { client, commands: 0 };
         // A command that resumes the guest ends when the guest stops, as in GDB.
         lldb.run("script lldb.debugger.SetAsync(False)");
         lldb.run("settings set auto-confirm true");
@@ -62,13 +49,13 @@ impl Lldb {
         // LLDB reads the second line when the first one is done, and echoes both: the mark is in
         // what the second one prints, not in its echo.
         let text = format!("{command}\nscript print('<end of', 'command {}>')\n", self.commands);
-        self.stdin.write_all(text.as_bytes()).expect("LLDB reads commands");
+        self.client.write(&text);
     }
 
     /// Waits for the command begun last and returns what LLDB said.
     pub fn end(&mut self) -> String {
         let mark = format!("<end of command {}>", self.commands);
-        let text = self.output.expect(&mark);
+        let text = self.client.output.expect(&mark);
         let text = text.strip_suffix(mark.as_str()).unwrap_or(&text);
         let said: Vec<&str> = text.lines().filter(|line| !line.starts_with("(lldb)")).collect();
         said.join("\n").trim().to_owned()
@@ -76,7 +63,9 @@ impl Lldb {
 
     /// Connects to a port of this machine.
     pub fn connect(&mut self, port: u16) -> String {
-        self.run(&format!("gdb-remote {port}"))
+        let address = self.client.address(port);
+        // A port alone is one of this machine.
+        self.run(&format!("gdb-remote {}", address.trim_start_matches(':')))
     }
 
     /// Value of an expression of at most 64 bits.
@@ -88,7 +77,7 @@ impl Lldb {
 
     /// Everything that LLDB said.
     pub fn transcript(&self) -> String {
-        self.output.text()
+        self.client.output.text()
     }
 
     /// Fails if LLDB complained about anything, ever.
@@ -108,17 +97,8 @@ impl Lldb {
 
     /// Ctrl-C.
     pub fn interrupt(&mut self) {
-        let pid = self.child.id().try_into().expect("a process id");
-        kill(Pid::from_raw(pid), Signal::SIGINT).expect("LLDB is there");
-        self.output.expect("stop reason = signal SIGINT");
+        self.client.interrupt();
+        self.client.output.expect("stop reason = signal SIGINT");
         self.run("script lldb.debugger.SetAsync(False)");
-    }
-}
-
-impl Drop for Lldb {
-    fn drop(&mut self) {
-        // Ended already is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,11 +1,14 @@
 //! minivmm as a child process.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
@@ -135,8 +138,31 @@ impl Minivmm {
 
     /// A TCP port that nobody listens on.
     pub fn free_port() -> u16 {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.local_addr().expect("its address").port()
+        let listener = match env::var("MINIVMM_TEST_PORTS") {
+            Ok(range) => Self::listen_within(&range),
+            Err(_) => TcpListener::bind("127.0.0.1:0"),
+        };
+        listener.and_then(|listener| listener.local_addr()).expect("a free port").port()
+    }
+
+    /// On the next port of those that debuggers outside of the emulated host can reach, "20000-20015", which this test alone uses.
+    fn listen_within(range: &str) -> io::Result<TcpListener> {
+        static TAKEN: AtomicU16 = AtomicU16::new(0);
+        let (first, last) = range.split_once('-').expect("a range");
+        let [first, last] = [first, last].map(|port| port.parse::<u16>().expect("a port"));
+        let count = last - first + 1;
+        // Not with the one that the test before it has used: what is left of its connections is there for a minute.
+        let start = process::id() as u16;
+        let mut listener = Err(ErrorKind::AddrInUse.into());
+        for _ in 0..count {
+            let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+            let port = first + start.wrapping_add(taken) % count;
+            listener = TcpListener::bind(("127.0.0.1", port));
+            if listener.is_ok() {
+                break;
+            }
+        }
+        listener
     }
 
     /// Sends a signal to minivmm.

@@ -126,6 +126,13 @@ impl Transcript {
         text
     }
 
+    /// Waits for the end, or for long enough.
+    pub fn wait_for_end(&self) {
+        let state = self.lock();
+        let waited = self.0.1.wait_timeout_while(state, PATIENCE, |state| !state.has_ended);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Everything so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock().bytes).into_owned()

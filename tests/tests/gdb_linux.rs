@@ -82,7 +82,7 @@ fn gdb_comes_to_a_running_guest_and_goes_and_dies_without_harm() {
     let cmdline = "console=ttyAMA0 quiet panic=-1 nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
     let more = ["--cpus", "2", "--gdb", &address, "--gdb-nowait"];
     let mut shell = Shell::boot_with(cmdline, &kernel(), &more);
-    let mut gdb = Gdb::start(Some(&vmlinux()));
+    let mut gdb = Gdb::start_inside(Some(&vmlinux()));
 
     gdb.connect(socket.display());
     let said = gdb.run("x/s linux_banner");
@@ -109,7 +109,7 @@ fn gdb_comes_to_a_running_guest_and_goes_and_dies_without_harm() {
     shell.begin("cat /proc/sys/kernel/panic");
 
     // Any file will do that lets GDB not ask for one.
-    let mut gdb = Gdb::start(Some(&bare_guest("count").with_extension("elf")));
+    let mut gdb = Gdb::start_inside(Some(&bare_guest("count").with_extension("elf")));
     gdb.connect(socket.display());
     assert_eq!((gdb.value("$pc"), gdb.value("$sp")), (pc, sp));
     assert_eq!(gdb.value(&format!("*(int *) {panic_timeout:#x}")), 88);

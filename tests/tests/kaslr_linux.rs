@@ -33,7 +33,7 @@ fn linked_text() -> u64 {
 }
 
 fn gdb_session(mut gdb: Gdb, port: u16) {
-    gdb.run(&format!("target extended-remote :{port}"));
+    gdb.connect_extended(format!(":{port}"));
     let text = gdb.value("_text");
     assert_ne!(text, linked_text());
     let said = gdb.run("x/s linux_banner");

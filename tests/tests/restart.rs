@@ -27,7 +27,7 @@ fn debug_by_gdb(guest: &str) -> (Minivmm, Gdb) {
     let minivmm = Minivmm::start_bare(guest, &["--gdb", &port.to_string()]);
     minivmm.stderr.expect("target remote");
     let mut gdb = Gdb::start(Some(&bare_guest(guest).with_extension("elf")));
-    let said = gdb.run(&format!("target extended-remote :{port}"));
+    let said = gdb.connect_extended(format!(":{port}"));
     assert!(said.contains("_start"), "{said}");
     (minivmm, gdb)
 }
@@ -349,7 +349,7 @@ fn linux_boots_again_and_powers_off() {
     minivmm.stderr.expect("target remote");
     // Without symbols. Any file will do that lets GDB not ask for one.
     let mut gdb = Gdb::start(Some(&bare_guest("count").with_extension("elf")));
-    gdb.run(&format!("target extended-remote :{port}"));
+    gdb.connect_extended(format!(":{port}"));
     gdb.begin("continue");
     minivmm.console.expect("READY\r\n");
     minivmm.send("echo $((6 * 7))\n");

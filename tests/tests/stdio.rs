@@ -28,7 +28,7 @@ fn gdb_starts_minivmm_and_debugs_through_a_pipe() {
     let log = scratch().join("console");
     let kernel = bare_guest("count");
     let words = [OsStr::new("--kernel"), kernel.as_os_str()];
-    let mut gdb = Gdb::start(Some(&kernel.with_extension("elf")));
+    let mut gdb = Gdb::start_inside(Some(&kernel.with_extension("elf")));
 
     let said = gdb.connect(pipe_to(&words, log.to_str().unwrap()));
     assert!(said.contains("_start"), "{said}");
@@ -59,7 +59,7 @@ fn gdb_leads_linux_to_start_kernel_through_a_pipe() {
         OsStr::new("--cpus"),
         OsStr::new("2"),
     ];
-    let mut gdb = Gdb::start(Some(&vmlinux()));
+    let mut gdb = Gdb::start_inside(Some(&vmlinux()));
     gdb.connect(pipe_to(&words, log.to_str().unwrap()));
 
     gdb.run("hbreak start_kernel");
