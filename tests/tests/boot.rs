@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tests::minivmm::QUICK;
 use tests::{Finished, Minivmm, Shell, kernel, release};
 
 /// A guest of this size, found to be the kernel and the machine that was asked for.
@@ -104,7 +105,7 @@ fn linux_finds_its_console_clock_and_the_hosts_cpu_features() {
     let after = now();
     let features = shell.run("grep -m 1 ^Features /proc/cpuinfo");
 
-    assert!(bootargs.starts_with(&format!("{cmdline} -- sh ")), "{bootargs}");
+    assert!(bootargs.starts_with(&format!("{QUICK} {cmdline} -- sh ")), "{bootargs}");
     for expected in [
         "earlycon: pl11 at MMIO 0x0000000009000000",
         "console [ttyAMA0] enabled",

@@ -1,6 +1,7 @@
 //! Debian's kernel from its first instruction on, by its symbols: before the MMU is on, and over its being turned on.
 
 use tests::gdb::Version;
+use tests::minivmm::QUICK;
 use tests::{Gdb, Minivmm, Rsp, guest, kernel, lacks, skip, vmlinux};
 
 const CMDLINE: &str = "console=ttyAMA0 quiet panic=-1";
@@ -157,10 +158,10 @@ fn gdb_16_debugs_head_s_of_an_elf_kernel_without_being_told_of_its_symbols() {
 fn linux_boots_from_its_vmlinux() {
     let kernel = vmlinux();
     let initrd = guest("initramfs.cpio");
-    let cmdline = "console=ttyAMA0 panic=-1 -- poweroff -f";
+    let cmdline = format!("{QUICK} console=ttyAMA0 panic=-1 -- poweroff -f");
     let [kernel, initrd] = [&kernel, &initrd].map(|path| path.to_str().expect("UTF-8"));
 
-    let vm = Minivmm::start(["--kernel", kernel, "--initrd", initrd, "--cmdline", cmdline]);
+    let vm = Minivmm::start(["--kernel", kernel, "--initrd", initrd, "--cmdline", &cmdline]);
 
     let vm = vm.finish();
     assert_eq!(vm.status, 0, "{vm:?}");

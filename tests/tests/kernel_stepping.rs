@@ -52,7 +52,8 @@ fn let_go(mut gdb: Gdb, mut shell: Shell) {
 #[test]
 fn two_thousand_steps_from_start_kernel_lead_to_the_shell() {
     let port = Minivmm::free_port().to_string();
-    let minivmm = Minivmm::boot("6.12", "", &["--cpus", "2", "--gdb", &port]);
+    let minivmm =
+        Minivmm::boot_with("console=ttyAMA0 quiet", "6.12", &["--cpus", "2", "--gdb", &port]);
     let mut gdb = gdb();
     gdb.connect(format!(":{port}"));
     let vectors = vectors(&mut gdb);

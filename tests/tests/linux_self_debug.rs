@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 
+use tests::minivmm::QUICK;
 use tests::rsp::Stop;
 use tests::shell::{INIT, Shell};
 use tests::{Minivmm, Rsp, bare_guest, guest, initramfs, kernel};
@@ -12,7 +13,7 @@ fn boot(port: u16) -> Shell {
     let program = bare_guest("self_debug").with_extension("");
     let image = guest(&format!("Image-{}", kernel()));
     let initrd = initramfs::with_programs(&[("self_debug", &program)]);
-    let cmdline = format!("console=ttyAMA0 quiet panic=-1 -- {INIT}");
+    let cmdline = format!("{QUICK} console=ttyAMA0 quiet panic=-1 -- {INIT}");
     let port = port.to_string();
     let mut shell = Shell::on(Minivmm::start([
         OsStr::new("--kernel"),

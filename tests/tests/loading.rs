@@ -92,7 +92,7 @@ fn without_the_privilege_everything_is_loaded_before_the_guest_starts() {
 fn linux_lies_in_huge_pages_and_its_loader_is_gone() {
     let modes = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
     let has_huge_pages = modes.is_ok_and(|modes| !modes.contains("[never]"));
-    let minivmm = Minivmm::boot(&kernel(), "", &[]);
+    let minivmm = Minivmm::boot_with("console=ttyAMA0 quiet", &kernel(), &[]);
     minivmm.console.expect("# ");
 
     let maps = fs::read_to_string(format!("/proc/{}/smaps", minivmm.pid())).unwrap();
