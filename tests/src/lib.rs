@@ -3,7 +3,8 @@
 //!
 //! `scripts/test` sets the environment: `MINIVMM_BIN`, `MINIVMM_GUESTS` (kernels, initramfs and
 //! vmlinux), `MINIVMM_BARE_GUESTS` (tests/guests, assembled), `MINIVMM_TEST_LOGS`,
-//! `MINIVMM_TEST_HOST` (the host part of a cell's name), `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test).
+//! `MINIVMM_TEST_HOST` (the host part of a cell's name), `MINIVMM_TEST_KERNEL` (see [`kernel`]) and `MINIVMM_TEST_CASE` (file and name of the test);
+//! in the emulated host `MINIVMM_TEST_PORTS` (see [`Minivmm::free_port`]) and `MINIVMM_HOST_CLIENTS` (see [`client`]).
 
 pub mod client;
 pub mod gdb;
