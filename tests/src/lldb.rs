@@ -68,6 +68,12 @@ impl Lldb {
         self.run(&format!("gdb-remote {}", address.trim_start_matches(':')))
     }
 
+    /// Runs a command that ends the session, and waits for LLDB to say so: it does when it likes, before its next prompt or after it.
+    pub fn leave(&mut self, command: &str, said: &str) {
+        self.client.write(&format!("{command}\n"));
+        self.client.output.expect(said);
+    }
+
     /// Value of an expression of at most 64 bits.
     pub fn value(&mut self, expression: &str) -> u64 {
         let said = self.run(&format!("expression -f hex -- (unsigned long) ({expression})"));
