@@ -47,13 +47,21 @@ struct State {
     /// The UART is asked for bytes, instead of waiting for them.
     is_burst: bool,
     lines: Lines,
-    /// A line said that the kernel panicked.
-    has_panicked: bool,
-    /// It was stopped for that.
-    is_held: bool,
+    panic: Panic,
     /// When the first byte came.
     began: Option<Instant>,
     news: Vec<News>,
+}
+
+/// How far a panic of the guest's kernel has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Panic {
+    #[default]
+    None,
+    /// The kernel told of it, by a line or by pvpanic.
+    Told,
+    /// The guest was stopped for it.
+    Held,
 }
 
 /// Something in the output, or about it, that the event loop should know.
@@ -133,7 +141,7 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.lines = Lines::default();
-        (state.has_panicked, state.is_held) = (false, false);
+        state.panic = Panic::None;
         state.is_burst = false;
         state.news.retain(|news| !matches!(news, News::PanicEnded | News::Panicked));
     }
@@ -146,13 +154,13 @@ impl Output {
 
     /// Whether the guest's kernel said that it panicked.
     pub fn has_panicked(&self) -> bool {
-        self.lock().has_panicked
+        self.lock().panic >= Panic::Told
     }
 
     /// The guest's kernel tells that it panicked. `is_end`: no other one takes over.
     pub fn note_panic(&self, is_end: bool) {
         let mut state = self.lock();
-        state.has_panicked = true;
+        state.panic = state.panic.max(Panic::Told);
         if is_end {
             self.announce(&mut state, News::Panicked);
         }
@@ -160,12 +168,12 @@ impl Output {
 
     /// The guest is stopped for whoever wants to look at its panic. False if it was before.
     pub fn note_held(&self) -> bool {
-        !std::mem::replace(&mut self.lock().is_held, true)
+        std::mem::replace(&mut self.lock().panic, Panic::Held) != Panic::Held
     }
 
     /// Whether it was.
     pub fn is_held(&self) -> bool {
-        self.lock().is_held
+        self.lock().panic == Panic::Held
     }
 
     /// What `--until` or `--fail-on` has matched of what is written. With `is_over`, nothing more will come.
@@ -266,7 +274,9 @@ impl Output {
         const END: &[u8] = b"---[ end Kernel panic - not syncing";
         let mut lines = std::mem::take(&mut state.lines);
         lines.feed(bytes, |line| {
-            state.has_panicked |= contains(line, PANIC);
+            if contains(line, PANIC) {
+                state.panic = state.panic.max(Panic::Told);
+            }
             if contains(line, END) {
                 self.announce(state, News::PanicEnded);
             }

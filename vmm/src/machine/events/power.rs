@@ -51,7 +51,7 @@ impl Loop {
             say(
                 "SIGTERM: asked the guest to power off; in 10 s, or by another signal, it is stopped",
             );
-            self.grace.next = Next::Release(POWER_OFF - PRESS);
+            self.grace.next = Next::Release(POWER_OFF.saturating_sub(PRESS));
             self.set(PRESS);
         } else {
             self.outcome = Some(outcome);
