@@ -5,7 +5,6 @@ use tests::{Minivmm, Rsp, guest, release};
 #[test]
 fn debians_kernel_boots_however_it_is_compressed() {
     for form in [
-        "6.12.lz4",
         "6.12.bz2",
         "6.12-zboot-gzip",
         "6.12-zboot-lz4",
@@ -14,13 +13,21 @@ fn debians_kernel_boots_however_it_is_compressed() {
         "6.12-zboot-xzkern",
         "6.12-zboot-zstd22",
     ] {
-        let cmdline = "console=ttyAMA0 quiet panic=-1 -- uname -r";
-
-        let finished = Minivmm::boot_with(cmdline, form, &[]).finish();
+        let more = ["--until", r"Linux version 6\.12\."];
+        let finished = Minivmm::boot_with("earlycon", form, &more).finish();
 
         assert_eq!((finished.status, finished.stderr.as_str()), (0, ""), "{form}: {finished:?}");
-        assert!(finished.console.contains(&release("6.12")), "{form}: {finished:?}");
     }
+}
+
+#[test]
+fn a_compressed_kernel_gets_as_far_as_any() {
+    let cmdline = "console=ttyAMA0 quiet panic=-1 -- uname -r";
+
+    let finished = Minivmm::boot_with(cmdline, "6.12.lz4", &[]).finish();
+
+    assert_eq!((finished.status, finished.stderr.as_str()), (0, ""), "{finished:?}");
+    assert!(finished.console.contains(&release("6.12")), "{finished:?}");
 }
 
 #[test]
