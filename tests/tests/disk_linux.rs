@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use tests::initramfs::{RDINIT, with_modules};
 use tests::pages::{self, COPIED, Xorshift, difference};
 use tests::shell::INIT;
-use tests::{Minivmm, Shell, Shm, bare_guest, guest, kernel};
+use tests::{Minivmm, Shell, Shm, bare_guest, generic, guest};
 
 const MIB: usize = 1 << 20;
 /// Bytes that are written at random.
@@ -66,11 +66,11 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
     pages::fill(&source);
     File::create(&target).unwrap().set_len(COPIED as u64).unwrap();
     let random_io = bare_guest("random_io").with_extension("");
-    let initrd = with_modules(&kernel(), &[("random_io", &random_io)]);
+    let initrd = with_modules(&generic(), &[("random_io", &random_io)]);
     let newroot = "newroot=/dev/vda newtype=ext4";
     let mut shell = Shell::on(Minivmm::start([
         "--kernel",
-        guest(&format!("Image-{}", kernel())).to_str().unwrap(),
+        guest(&format!("Image-{}", generic())).to_str().unwrap(),
         "--initrd",
         initrd.to_str().unwrap(),
         "--cmdline",

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tests::initramfs::{RDINIT, with_modules};
 use tests::pages::{self, difference};
 use tests::shell::INIT;
-use tests::{Minivmm, Shell, Shm, guest, kernel};
+use tests::{Minivmm, Shell, Shm, generic, guest};
 
 const USER: u32 = 1000;
 
@@ -53,10 +53,10 @@ fn linux_has_its_root_on_a_share_of_a_user_without_privileges() {
     if is_root {
         chown(&secret, Some(0), Some(0)).unwrap();
     }
-    let initrd = with_modules(&kernel(), &[]);
+    let initrd = with_modules(&generic(), &[]);
     let newroot = "newroot=root newtype=virtiofs";
     let cmdline = format!("console=ttyAMA0 quiet panic=-1 {RDINIT} {newroot} -- {INIT}");
-    let image = guest(&format!("Image-{}", kernel()));
+    let image = guest(&format!("Image-{}", generic()));
     let (root, seen_read_only) = (format!("{root},tag=root"), format!("{seen},ro"));
     let arguments = [
         "--kernel",
