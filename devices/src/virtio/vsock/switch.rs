@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use vmm_sys_util::epoll::EventSet;
@@ -11,7 +11,7 @@ use vmm_sys_util::epoll::EventSet;
 use super::connection::{Connection, State, operation};
 use super::packet::{Address, HEADER, Header, Operation, STREAM};
 use super::{HOST, RECEIVE, TRANSMIT};
-use crate::virtio::{Backend, Broken, Ram, Ring, Waits};
+use crate::virtio::{Backend, Broken, Ram, Ring, Waits, unix};
 
 /// Connections at once. Another one is refused.
 const MOST: usize = 1023;
@@ -223,12 +223,11 @@ impl Switch {
         let mut name = OsString::from(&self.path);
         name.push(format!("_{}", ports.0));
         let socket =
-            (self.connections.len() < MOST).then(|| UnixStream::connect(name).ok()).flatten();
+            (self.connections.len() < MOST).then(|| unix::connect(Path::new(&name)).ok()).flatten();
         let Some(socket) = socket else {
             self.refuse(ports);
             return Ok(());
         };
-        socket.set_nonblocking(true)?;
         let token = self.add(Connection::requested(socket, request), Some(ports));
         self.settle(token, waits)
     }
