@@ -1,5 +1,8 @@
 //! What the devices need of the host: opened before anything is started, and kept for each guest that is made.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::host;
 use super::network::Wire;
 use super::sockets::Sockets;
 use super::storage::Storage;
@@ -19,9 +22,18 @@ pub struct Resources {
 impl Resources {
     /// Opens them. To be called before there are threads.
     pub fn open(config: &Config) -> Result<Self, Outcome> {
+        if !config.shares.is_empty() || config.vsock.is_some() {
+            raise_limit().map_err(|error| host("limit of open files", &error))?;
+        }
         let storage = Storage::open(config)?;
         let net = config.net.as_ref().map(Wire::open).transpose()?;
         let vsock = config.vsock.as_ref().map(Sockets::open).transpose()?;
         Ok(Self { storage, net, vsock })
     }
+}
+
+/// Each file that the guest knows of is held open, and each of its connections.
+fn raise_limit() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
