@@ -1,8 +1,9 @@
 //! Files that are copied, and whether they were.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
+use std::thread::{self, JoinHandle};
 
 const MIB: usize = 1 << 20;
 /// Bytes.
@@ -44,4 +45,22 @@ pub fn difference(one: &str, other: &str) -> Option<usize> {
         }
         bytes[0] != bytes[1]
     })
+}
+
+/// Sends the file at `path` to whom `accept` brings. Ends with how many bytes that were.
+pub fn send<W: Write>(
+    path: &str,
+    accept: impl FnOnce() -> W + Send + 'static,
+) -> JoinHandle<io::Result<u64>> {
+    let path = path.to_owned();
+    thread::spawn(move || io::copy(&mut File::open(path)?, &mut accept()))
+}
+
+/// Makes a file at `path` of all that is sent by whom `accept` brings.
+pub fn receive<R: Read>(
+    path: &str,
+    accept: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<io::Result<u64>> {
+    let path = path.to_owned();
+    thread::spawn(move || io::copy(&mut accept(), &mut File::create(path)?))
 }

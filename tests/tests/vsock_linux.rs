@@ -1,11 +1,10 @@
 //! Connections between a Linux guest and Unix sockets of the host's.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::thread;
 
 use tests::initramfs::{RDINIT, with_modules};
 use tests::pages::{self, difference};
@@ -13,8 +12,8 @@ use tests::shell::INIT;
 use tests::{Minivmm, Shell, Shm, bare_guest, guest, kernel};
 
 fn boot(shm: &Shm) -> Shell {
-    let vsock = bare_guest("vsock").with_extension("");
-    let initrd = with_modules(&kernel(), &[("vsock", &vsock)]);
+    let connection = bare_guest("connection").with_extension("");
+    let initrd = with_modules(&kernel(), &[("connection", &connection)]);
     Shell::on(Minivmm::start([
         "--kernel",
         guest(&format!("Image-{}", kernel())).to_str().unwrap(),
@@ -46,25 +45,19 @@ fn linux_and_the_host_connect_to_each_other() {
     let listen = |port| UnixListener::bind(format!("{path}_{port}")).unwrap();
     let (out, back) = (listen(5000), listen(5001));
     let mut shell = boot(&shm);
+    shell.run("to='/programs/connection vsock connect' listen='/programs/connection vsock listen'");
 
     // 256 MiB to the guest and back again, at the same time.
-    let sender = thread::spawn({
-        let source = source.clone();
-        move || io::copy(&mut File::open(source).unwrap(), &mut out.accept().unwrap().0).unwrap()
-    });
-    let receiver = thread::spawn({
-        let target = target.clone();
-        move || io::copy(&mut back.accept().unwrap().0, &mut File::create(target).unwrap()).unwrap()
-    });
-    let said = shell
-        .run("/programs/vsock connect 2 5000 </dev/null | /programs/vsock connect 2 5001; echo $?");
-    assert_eq!(said, "0");
-    assert_eq!(sender.join().unwrap(), pages::COPIED as u64);
-    assert_eq!(receiver.join().unwrap(), pages::COPIED as u64);
+    let sender = pages::send(&source, move || out.accept().unwrap().0);
+    let receiver = pages::receive(&target, move || back.accept().unwrap().0);
+    shell.begin("$to 2 5000 </dev/null | $to 2 5001; echo copied $?");
+    assert_eq!(sender.join().unwrap().unwrap(), pages::COPIED as u64);
+    assert_eq!(receiver.join().unwrap().unwrap(), pages::COPIED as u64);
+    shell.minivmm.console.expect("copied 0\r\n");
     assert_eq!(difference(&source, &target), None);
 
     // From the host to the guest.
-    shell.begin("echo from the guest | /programs/vsock listen 77 2>&1 >/heard");
+    shell.begin("echo from the guest | $listen 77 2>&1 >/heard");
     shell.minivmm.console.expect("ready\r\n");
     let (mut stream, line) = client(&path, 77);
     assert!(line.starts_with("OK "), "{line}");
@@ -75,10 +68,25 @@ fn linux_and_the_host_connect_to_each_other() {
     assert_eq!(heard, "from the guest\n");
     assert_eq!(shell.run("cat /heard"), "from the host");
 
+    // What the guest has sent and the host has not read does not keep its end from being seen, nor does a death.
+    let gone = listen(5003);
+    shell.begin("$to 2 5003 </dev/zero 2>&1 | cat; echo over");
+    let mut stream = gone.accept().unwrap().0;
+    stream.read_exact(&mut [0; 100]).unwrap();
+    drop(stream);
+    shell.minivmm.console.expect("over\r\n");
+    shell.begin("$to 2 5003 </dev/zero & sleep 1000 | $to 2 5003 & jobs -p >/pids");
+    let mut streams = [gone.accept().unwrap().0, gone.accept().unwrap().0];
+    shell.run("busybox killall -9 connection; wait");
+    for stream in &mut streams {
+        // All that had come, and the end.
+        io::copy(stream, &mut io::sink()).unwrap();
+    }
+
     // Where nobody is.
     assert_eq!(client(&path, 78).1, "");
-    let said = shell.run("/programs/vsock connect 2 5002 </dev/null 2>&1; echo $?");
-    assert_eq!(said, "vsock: connect: Connection reset by peer\n1");
+    let said = shell.run("$to 2 5002 </dev/null 2>&1; echo $?");
+    assert_eq!(said, "connection: connect: Connection reset by peer\n1");
 
     let vm = shell.finish("poweroff -f");
     assert_eq!((vm.status, vm.stderr.as_str()), (0, ""));

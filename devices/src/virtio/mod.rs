@@ -14,6 +14,7 @@ mod ring;
 pub mod rng;
 #[cfg(test)]
 mod tests;
+mod unix;
 pub mod vsock;
 mod worker;
 

@@ -1,12 +1,19 @@
 //! One virtqueue of a device that works: requests taken out, answers put back, the driver told.
 
+use std::num::Wrapping;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueState, QueueT, Reader, Writer};
 use vm_memory::bitmap::MS;
+use vm_memory::{Bytes, GuestAddress};
 
 use super::{Broken, Interrupt, Ram};
+
+/// Where the entries of both rings begin, bytes of an entry of the available one and of the used one (specification, 2.7.6 and 2.7.8).
+const ENTRIES: u64 = 4;
+const AVAILABLE: u64 = 2;
+const USED: u64 = 8;
 
 /// A virtqueue of the driver's. One that the driver does not use is always empty.
 pub struct Ring<M: Ram> {
@@ -17,6 +24,8 @@ pub struct Ring<M: Ram> {
     is_stopping: Arc<AtomicBool>,
     /// Something was given back that the driver was not told of.
     has_news: bool,
+    /// How far the used ring was when it was last considered whether to tell the driver.
+    considered: Wrapping<u16>,
 }
 
 /// Buffers that the driver has put into a queue together.
@@ -59,7 +68,8 @@ impl<M: Ram> Ring<M> {
         interrupt: Arc<Interrupt>,
         is_stopping: Arc<AtomicBool>,
     ) -> Self {
-        Self { queue, memory, interrupt, is_stopping, has_news: false }
+        let considered = Wrapping(queue.next_used());
+        Self { queue, memory, interrupt, is_stopping, has_news: false, considered }
     }
 
     /// The next request; `None` when there is none, or when the device is to stop.
@@ -85,12 +95,47 @@ impl<M: Ram> Ring<M> {
         Ok(self.queue.add_used(&*self.memory, head, written)?)
     }
 
+    /// Gives requests back, each with as many bytes in its room, so that the driver sees all of them or none.
+    pub fn done_together(&mut self, requests: &[(u16, u32)]) -> Result<(), Broken> {
+        let Some((&(last, written), others)) = requests.split_last() else { return Ok(()) };
+        let first = self.queue.next_used();
+        for (&(head, written), number) in others.iter().zip(0..) {
+            let entry = u64::from(first.wrapping_add(number) % self.queue.size());
+            let at = GuestAddress(self.queue.used_ring() + ENTRIES + USED * entry);
+            let [head, written] = [u32::from(head), written].map(u64::from);
+            self.memory.write_obj((head | written << 32).to_le(), at).map_err(outside)?;
+        }
+        self.queue.set_next_used(first.wrapping_add(others.len() as u16));
+        // Which makes them all visible.
+        self.done(last, written)
+    }
+
     /// Tells the driver of what was given back, if it wants to hear.
     pub fn signal(&mut self) -> Result<(), Broken> {
-        if std::mem::take(&mut self.has_news) && self.queue.needs_notification(&*self.memory)? {
+        if std::mem::take(&mut self.has_news) && self.is_wanted()? {
             self.interrupt.used();
         }
         Ok(())
+    }
+
+    /// Whether the driver wants to hear of what was given back since this was last asked. The queue's own count knows nothing of
+    /// [`Self::done_together`].
+    fn is_wanted(&mut self) -> Result<bool, Broken> {
+        let used = Wrapping(self.queue.next_used());
+        let before = std::mem::replace(&mut self.considered, used);
+        if !self.queue.event_idx_enabled() {
+            return Ok(true);
+        }
+        // What was given back is visible before it is read what the driver wants (2.7.7.2).
+        fence(Ordering::SeqCst);
+        let at = self.queue.avail_ring() + ENTRIES + AVAILABLE * u64::from(self.queue.size());
+        let wanted: u16 = self.memory.load(GuestAddress(at), Ordering::Relaxed).map_err(outside)?;
+        Ok(used - Wrapping(u16::from_le(wanted)) - Wrapping(1) < used - before)
+    }
+
+    /// Tells the driver that the configuration space has changed.
+    pub fn announce(&self) {
+        self.interrupt.configuration();
     }
 
     /// Has the driver say no more when it adds requests.
@@ -140,4 +185,8 @@ impl<M: Ram> Ring<M> {
             }
         }
     }
+}
+
+fn outside(error: impl std::fmt::Display) -> Broken {
+    Broken(format!("a queue does not lie in RAM: {error}"))
 }

@@ -1,12 +1,14 @@
 //! A TAP interface of the host's, opened (Linux, Documentation/networking/tuntap.rst).
-#![expect(unsafe_code, reason = "an ioctl that names the interface")]
+#![expect(unsafe_code, reason = "ioctls that set the interface up")]
 
 use std::ffi::c_char;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
-use vmm_sys_util::ioctl::ioctl_with_mut_ref;
+use devices::virtio::net::Offload;
+use nix::net::if_::if_nametoindex;
+use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref, ioctl_with_val};
 use vmm_sys_util::ioctl_iow_nr;
 
 /// `struct ifreq`, of which the name and the flags are read.
@@ -18,31 +20,52 @@ struct Request {
 }
 
 ioctl_iow_nr!(TUNSETIFF, 'T' as u32, 202, libc::c_int);
+ioctl_iow_nr!(TUNSETOFFLOAD, 'T' as u32, 208, libc::c_uint);
+ioctl_iow_nr!(TUNSETVNETHDRSZ, 'T' as u32, 216, libc::c_int);
 
-/// Opens the interface with this name, which is there already or which the user may make. What is read and written are frames
-/// and nothing else; reads do not wait.
+/// What TAP interfaces are opened by.
+const TUN: &str = "/dev/net/tun";
+
+/// `struct virtio_net_hdr_v1`, in front of every frame.
+const HEADER: libc::c_int = 12;
+
+/// Opens the interface with this name, which is there already and the user's. What is read and written are packets with a header as virtio
+/// has it; reads do not wait.
 pub fn open(name: &str) -> io::Result<File> {
+    // The kernel would make it for those who may.
+    if_nametoindex(name)?;
     let mut request = Request {
         name: [0; libc::IFNAMSIZ],
-        flags: (libc::IFF_TAP | libc::IFF_NO_PI) as i16,
+        flags: (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16,
         rest: [0; 22],
     };
-    if name.is_empty() || name.len() >= request.name.len() {
-        let what =
-            format!("found a name of {} bytes, expected 1 to {}", name.len(), libc::IFNAMSIZ - 1);
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
-    for (to, from) in request.name.iter_mut().zip(name.bytes()) {
+    for (to, from) in request.name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
         *to = from as c_char;
     }
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open("/dev/net/tun")?;
+        .open(TUN)
+        .map_err(|error| io::Error::new(error.kind(), format!("{TUN}: {error}")))?;
     // SAFETY: the kernel reads and writes one `struct ifreq`, which `Request` is as long as, with a zero behind the name.
-    let done = unsafe { ioctl_with_mut_ref(&file, TUNSETIFF(), &mut request) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(file) }
+    check(unsafe { ioctl_with_mut_ref(&file, TUNSETIFF(), &mut request) })?;
+    // SAFETY: the kernel reads one int.
+    check(unsafe { ioctl_with_ref(&file, TUNSETVNETHDRSZ(), &HEADER) })?;
+    Ok(file)
+}
+
+/// Tells the host's kernel what it may leave to the guest.
+pub fn set_offload(file: &File, offload: Offload) -> io::Result<()> {
+    let Offload { checksums, segments: [ipv4, ipv6] } = offload;
+    let bits = [(checksums, libc::TUN_F_CSUM), (ipv4, libc::TUN_F_TSO4), (ipv6, libc::TUN_F_TSO6)];
+    let bits = bits.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
+    // SAFETY: the kernel takes the bits themselves, no address.
+    check(unsafe { ioctl_with_val(file, TUNSETOFFLOAD(), bits.into()) })
+}
+
+fn check(done: libc::c_int) -> io::Result<()> {
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl Assembly {
             ram_size: self.config.memory,
             gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
             pmu: vm.has_pmu(),
-            virtio: transports::names(&self.config, &self.resources).len(),
+            virtio: transports::names(&self.resources).len(),
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
@@ -213,8 +213,7 @@ impl Assembly {
         let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
         let shared =
             [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031"), (layout::GPIO_SPI, "PL061")];
-        let virtio =
-            (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.config, &self.resources));
+        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.resources));
         private
             .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
             .chain(
@@ -247,7 +246,7 @@ impl Assembly {
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::PVPANIC)?, "pvpanic", Arc::new(Mutex::new(pvpanic)))
             .map_err(|error| host("bus", &error))?;
-        transports::insert(&mut bus, vm, &self.config, &self.resources)?;
+        transports::insert(&mut bus, vm, &self.resources)?;
         Ok(bus)
     }
 }

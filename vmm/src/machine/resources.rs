@@ -1,5 +1,9 @@
 //! What the devices need of the host: opened before anything is started, and kept for each guest that is made.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::host;
+use super::network::Wire;
 use super::sockets::Sockets;
 use super::storage::Storage;
 use crate::cli::Config;
@@ -9,6 +13,8 @@ use crate::exit::Outcome;
 pub struct Resources {
     /// Disks and shares.
     pub storage: Storage,
+    /// What the network card is connected to.
+    pub net: Option<Wire>,
     /// The guest's way to Unix sockets.
     pub vsock: Option<Sockets>,
 }
@@ -16,8 +22,18 @@ pub struct Resources {
 impl Resources {
     /// Opens them. To be called before there are threads.
     pub fn open(config: &Config) -> Result<Self, Outcome> {
+        if !config.shares.is_empty() || config.vsock.is_some() {
+            raise_limit().map_err(|error| host("limit of open files", &error))?;
+        }
         let storage = Storage::open(config)?;
+        let net = config.net.as_ref().map(Wire::open).transpose()?;
         let vsock = config.vsock.as_ref().map(Sockets::open).transpose()?;
-        Ok(Self { storage, vsock })
+        Ok(Self { storage, net, vsock })
     }
+}
+
+/// Each file that the guest knows of is held open, and each of its connections.
+fn raise_limit() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }

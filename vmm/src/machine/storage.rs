@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use devices::disk::Disk;
 use devices::virtio::block;
 use devices::virtio::fs::{Folder, Owner};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{getegid, geteuid};
 
 use super::lock;
@@ -54,9 +53,6 @@ impl Storage {
 }
 
 fn folder(words: &cli::Share) -> Result<Folder, String> {
-    // Each file that the guest knows of is held open.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(|error| error.to_string())?;
     let file = File::open(&words.path).map_err(|error| format!("cannot open: {error}"))?;
     let is_folder = file.metadata().map_err(|error| format!("cannot open: {error}"))?.is_dir();
     if !is_folder {

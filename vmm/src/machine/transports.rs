@@ -9,8 +9,7 @@ use devices::virtio::{Backend, Front, block, fs, rng};
 
 use super::resources::Resources;
 use super::storage::Opened;
-use super::{host, network, sockets};
-use crate::cli::Config;
+use super::{host, sockets};
 use crate::exit::Outcome;
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -28,16 +27,16 @@ pub struct Virtio {
 }
 
 /// What the devices are called, in the order of their transports.
-pub fn names(config: &Config, resources: &Resources) -> Vec<&'static str> {
+pub fn names(resources: &Resources) -> Vec<&'static str> {
     let disks = resources.storage.disks.iter().map(|_| "virtio-blk");
     let shares = resources.storage.shares.iter().map(|_| "virtio-fs");
-    let net = config.net.iter().map(|_| "virtio-net");
+    let net = resources.net.iter().map(|_| "virtio-net");
     let vsock = resources.vsock.iter().map(|_| "virtio-vsock");
     ["virtio-rng"].into_iter().chain(disks).chain(shares).chain(net).chain(vsock).collect()
 }
 
 /// Makes new ones.
-fn devices(vm: &Vm, config: &Config, resources: &Resources) -> Result<Vec<Virtio>, Outcome> {
+fn devices(vm: &Vm, resources: &Resources) -> Result<Vec<Virtio>, Outcome> {
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
     let entropy =
         Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
@@ -58,7 +57,7 @@ fn devices(vm: &Vm, config: &Config, resources: &Resources) -> Result<Vec<Virtio
         })
     });
     let first = [entropy].into_iter().chain(disks).map(Ok);
-    let net = config.net.iter().map(network::card);
+    let net = resources.net.iter().map(|wire| Ok(wire.card()));
     let vsock = resources.vsock.iter().map(sockets::device);
     first
         .chain(shares.map(|share| share.map_err(|error: Error| error.into())))
@@ -68,13 +67,8 @@ fn devices(vm: &Vm, config: &Config, resources: &Resources) -> Result<Vec<Virtio
 }
 
 /// Makes new ones and puts them into the guest.
-pub fn insert(
-    bus: &mut Bus,
-    vm: &Vm,
-    config: &Config,
-    resources: &Resources,
-) -> Result<(), Outcome> {
-    for (number, virtio) in devices(vm, config, resources)?.into_iter().enumerate() {
+pub fn insert(bus: &mut Bus, vm: &Vm, resources: &Resources) -> Result<(), Outcome> {
+    for (number, virtio) in devices(vm, resources)?.into_iter().enumerate() {
         let Virtio { name, front, backend } = virtio;
         let Some(region) = layout::virtio_mmio(number) else {
             return Err(Outcome::Unusable(format!(

@@ -2,20 +2,26 @@
 //! speak.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{LONGEST, Wire};
+use super::{HEADER, LONGEST, Wire};
+use crate::virtio::unix;
 
 const PREFIX: usize = 4;
 /// Bytes read at once: some frames at a time, so that small ones cost less than a system call each.
 const CHUNK: usize = 128 << 10;
+/// What passt takes unless told otherwise: a packet of IPv4 in whole words.
+const MTU: u16 = 65520;
 
 /// A connection to a program that has a network.
 pub struct Stream {
+    path: PathBuf,
     socket: UnixStream,
+    /// Its other end has gone, or talks nonsense.
+    is_torn: bool,
     /// Read and not delivered yet.
     input: Box<[u8]>,
     start: usize,
@@ -25,16 +31,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Connects.
+    /// Connects to the socket of this path.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        Self::new(UnixStream::connect(path)?)
-    }
-
-    /// Takes a connection.
-    pub fn new(socket: UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let input = vec![0; CHUNK.max(PREFIX + LONGEST)].into_boxed_slice();
-        Ok(Self { socket, input, start: 0, end: 0, output: VecDeque::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            socket: unix::connect(path)?,
+            is_torn: false,
+            input: vec![0; CHUNK.max(PREFIX + LONGEST)].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            output: VecDeque::new(),
+        })
     }
 
     /// The next frame of what was read, if all of it is there.
@@ -43,8 +50,10 @@ impl Stream {
         let Some((prefix, rest)) = held.split_first_chunk::<PREFIX>() else { return Ok(None) };
         let len = u32::from_be_bytes(*prefix) as usize;
         if len > LONGEST {
-            let what = format!("found a frame of {len} bytes, expected at most {LONGEST}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            let what = format!(
+                "its other end talks nonsense: found a frame of {len} bytes, expected at most {LONGEST}"
+            );
+            return Err(io::Error::new(ErrorKind::InvalidData, what));
         }
         if rest.len() < len {
             return Ok(None);
@@ -60,7 +69,7 @@ impl Stream {
         (self.start, self.end) = (0, self.end - self.start);
         let room = self.input.get_mut(self.end..).unwrap_or_default();
         match self.socket.read(room)? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its other end is gone")),
+            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "its other end is gone")),
             count => {
                 self.end += count;
                 Ok(())
@@ -74,46 +83,80 @@ impl Stream {
             let (bytes, _) = self.output.as_slices();
             match self.socket.write(bytes) {
                 Ok(count) => drop(self.output.drain(..count)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
-}
 
-impl Wire for Stream {
-    fn fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-
-    fn receive(&mut self, frame: &mut [u8]) -> io::Result<usize> {
+    /// The next frame, behind room for a header in `packet`.
+    fn next(&mut self, packet: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(bytes) = self.complete()? {
-                let (Some(frame), len) = (frame.get_mut(..bytes.len()), bytes.len()) else {
-                    continue;
-                };
-                frame.copy_from_slice(bytes);
+            if let Some(frame) = self.complete()? {
+                let len = HEADER + frame.len();
+                let Some(packet) = packet.get_mut(..len) else { continue };
+                let (header, room) = packet.split_at_mut(HEADER);
+                header.fill(0);
+                room.copy_from_slice(frame);
                 return Ok(len);
             }
             match self.fill() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 other => other?,
             }
         }
     }
 
-    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// Sends a frame, or what goes of it now.
+    fn put(&mut self, frame: &[u8]) -> io::Result<()> {
         self.flush()?;
-        self.output.extend((frame.len() as u32).to_be_bytes());
-        self.output.extend(frame);
-        self.is_behind().map(|_| ())
+        let prefix = (frame.len() as u32).to_be_bytes();
+        let sent = match self.socket.write_vectored(&[IoSlice::new(&prefix), IoSlice::new(frame)]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            sent => sent?,
+        };
+        self.output.extend(prefix.iter().chain(frame).skip(sent));
+        Ok(())
+    }
+
+    /// Notes what an error means.
+    fn check<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.is_torn |= result.as_ref().is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
+        result
+    }
+}
+
+impl Wire for Stream {
+    fn mtu(&self) -> Option<u16> {
+        Some(MTU)
+    }
+
+    fn begin(&mut self, _: u64) -> io::Result<()> {
+        if self.is_torn {
+            *self = Self::connect(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {
+        let result = self.next(packet);
+        self.check(result)
+    }
+
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        let result = self.put(packet.get(HEADER..).unwrap_or_default());
+        self.check(result)
     }
 
     fn is_behind(&mut self) -> io::Result<bool> {
         match self.flush() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            other => other.map(|()| false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            other => self.check(other).map(|()| false),
         }
     }
 }

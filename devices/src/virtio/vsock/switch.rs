@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use vmm_sys_util::epoll::EventSet;
@@ -11,9 +11,9 @@ use vmm_sys_util::epoll::EventSet;
 use super::connection::{Connection, State, operation};
 use super::packet::{Address, HEADER, Header, Operation, STREAM};
 use super::{HOST, RECEIVE, TRANSMIT};
-use crate::virtio::{Backend, Broken, Ram, Ring, Waits};
+use crate::virtio::{Backend, Broken, Ram, Ring, Waits, unix};
 
-/// Connections at once. Another one is refused.
+/// Connections at once. Another one waits if it is the host's, and is refused if it is the guest's.
 const MOST: usize = 1023;
 /// Answers to packets of no connection that wait for room; more are lost.
 const MOST_RESETS: usize = 256;
@@ -49,6 +49,8 @@ pub struct Switch {
     resets: VecDeque<Header>,
     next_token: u32,
     next_port: u32,
+    /// No connection more can be had, so nobody is accepted until one has ended.
+    is_full: bool,
     data: Vec<u8>,
     room: Box<[u8]>,
 }
@@ -67,6 +69,7 @@ impl Switch {
             resets: VecDeque::new(),
             next_token: LISTENER,
             next_port: FIRST_PORT,
+            is_full: false,
             data: Vec::new(),
             room: vec![0; MOST_DATA].into_boxed_slice(),
         })
@@ -116,6 +119,10 @@ impl Switch {
             // It is closed right after: there is nothing that could go wrong with that.
             let _ = waits.remove(known.connection.socket());
         }
+        if std::mem::take(&mut self.is_full) {
+            // If that fails, nobody can be accepted any more, and all else goes on.
+            let _ = waits.add(&self.listener, EventSet::IN, LISTENER);
+        }
     }
 
     /// Ends a connection of which the guest knows.
@@ -146,21 +153,23 @@ impl Switch {
 
     /// Somebody has come.
     fn accept(&mut self, waits: &mut Waits) -> Result<(), Broken> {
-        loop {
+        while self.connections.len() < MOST {
             match self.listener.accept() {
-                Ok((socket, _)) if self.connections.len() < MOST => {
+                Ok((socket, _)) => {
                     socket.set_nonblocking(true)?;
                     let token = self.add(Connection::accepted(socket), None);
                     self.settle(token, waits)?;
                 }
-                // Closed again.
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The client has gone again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The client has gone again, or there are no descriptors left: later ones may do better.
-                Err(_) => return Ok(()),
+                // There are no descriptors left, unless it is for good.
+                Err(_) => break,
             }
         }
+        self.is_full = true;
+        Ok(waits.remove(&self.listener)?)
     }
 
     /// A client has written of its first line.
@@ -223,12 +232,11 @@ impl Switch {
         let mut name = OsString::from(&self.path);
         name.push(format!("_{}", ports.0));
         let socket =
-            (self.connections.len() < MOST).then(|| UnixStream::connect(name).ok()).flatten();
+            (self.connections.len() < MOST).then(|| unix::connect(Path::new(&name)).ok()).flatten();
         let Some(socket) = socket else {
             self.refuse(ports);
             return Ok(());
         };
-        socket.set_nonblocking(true)?;
         let token = self.add(Connection::requested(socket, request), Some(ports));
         self.settle(token, waits)
     }
@@ -294,6 +302,8 @@ impl Switch {
                 let (operation, flags) = operation(word);
                 (operation, flags, 0)
             }
+            // A buffer with no room for data: it says something true instead.
+            None if space == 0 => (Operation::CreditUpdate, 0, 0),
             None => {
                 let room = self.room.get_mut(..space.min(MOST_DATA)).unwrap_or_default();
                 match connection.read(room) {
@@ -384,5 +394,6 @@ impl<M: Ram> Backend<M> for Switch {
         self.by_ports.clear();
         self.turns.clear();
         self.resets.clear();
+        self.is_full = false;
     }
 }

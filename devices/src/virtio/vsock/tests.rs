@@ -3,6 +3,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::connection::ROOM;
 use super::packet::{Address, HEADER, Header, Operation, STREAM};
 use super::*;
@@ -203,4 +205,43 @@ fn packets_that_make_no_sense_are_refused_and_the_next_ones_served() {
     }
 
     connected(&mut setting);
+}
+
+#[test]
+fn a_buffer_without_room_for_data_ends_nothing() {
+    let mut setting = Setting::new("header");
+    let mut socket = connected(&mut setting);
+    socket.write_all(b"data").unwrap();
+
+    assert_eq!(setting.receive(0).0.operation, Some(Operation::CreditUpdate));
+    assert_eq!(setting.receive(100).1, b"data");
+}
+
+#[test]
+fn who_is_one_too_many_waits_until_another_one_has_gone() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let mut setting = Setting::new("many");
+    let clients: Vec<_> = (0..1023).map(|_| setting.client()).collect();
+    let mut late = setting.client();
+    late.write_all(b"CONNECT 77\n").unwrap();
+
+    drop(clients);
+
+    assert_eq!(setting.receive(0).0.destination.port, 77);
+}
+
+#[test]
+fn a_server_that_accepts_nobody_holds_up_nothing() {
+    let mut setting = Setting::new("backlog");
+    let _server = setting.server(50);
+    // More than any backlog.
+    for port in 0..5000 {
+        let from = Address { cid: GUEST, port };
+        setting.send(Header { source: from, ..packet(Operation::Request) }, b"");
+        if setting.receive(0).0.operation == Some(Operation::Reset) {
+            return;
+        }
+    }
+    panic!("nobody was refused");
 }

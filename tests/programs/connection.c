@@ -1,8 +1,12 @@
-// Standard input and output as one end of a connection between guest and host (vsock(7)):
-//   vsock connect CID PORT    to there
-//   vsock listen PORT         of the first who comes
+// Standard input and output as one end of a connection:
+//   connection vsock connect CID PORT    to there, of guest or host (vsock(7))
+//   connection vsock listen PORT         of the first who comes
+//   connection tcp connect ADDRESS PORT  the same by IPv4
+//   connection tcp listen PORT
 // Says "ready" on standard error when it listens. Ends when the other side has sent all, and standard input is over.
+#include <arpa/inet.h>
 #include <err.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,22 +30,25 @@ static int pass(int from, int to) {
 }
 
 int main(int argc, char **argv) {
-    struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY};
-    int connection = socket(AF_VSOCK, SOCK_STREAM, 0);
+    int connects = argc == 5 && !strcmp(argv[2], "connect"), listens = argc == 4 && !strcmp(argv[2], "listen");
+    int is_vsock = argc > 1 && !strcmp(argv[1], "vsock");
+    if (!connects && !listens) errx(2, "connection vsock|tcp connect ADDRESS PORT, or connection vsock|tcp listen PORT");
+    unsigned port = strtoul(argv[argc - 1], 0, 0);
+    struct sockaddr_vm vsock = {.svm_family = AF_VSOCK, .svm_cid = connects ? strtoul(argv[3], 0, 0) : VMADDR_CID_ANY, .svm_port = port};
+    struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (connects && !is_vsock && !inet_aton(argv[3], &tcp.sin_addr)) errx(2, "no address: %s", argv[3]);
+    struct sockaddr *address = is_vsock ? (struct sockaddr *)&vsock : (struct sockaddr *)&tcp;
+    socklen_t size = is_vsock ? sizeof vsock : sizeof tcp;
+    int connection = socket(address->sa_family, SOCK_STREAM, 0);
     if (connection < 0) err(1, "socket");
-    if (argc == 4 && !strcmp(argv[1], "connect")) {
-        address.svm_cid = strtoul(argv[2], 0, 0);
-        address.svm_port = strtoul(argv[3], 0, 0);
-        if (connect(connection, (struct sockaddr *)&address, sizeof address)) err(1, "connect");
-    } else if (argc == 3 && !strcmp(argv[1], "listen")) {
+    if (connects) {
+        if (connect(connection, address, size)) err(1, "connect");
+    } else {
         int listener = connection;
-        address.svm_port = strtoul(argv[2], 0, 0);
-        if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1)) err(1, "listen");
+        if (bind(listener, address, size) || listen(listener, 1)) err(1, "listen");
         fprintf(stderr, "ready\n");
         connection = accept(listener, 0, 0);
         if (connection < 0) err(1, "accept");
-    } else {
-        errx(2, "vsock connect CID PORT, or vsock listen PORT");
     }
     struct pollfd ends[] = {{.fd = 0, .events = POLLIN}, {.fd = connection, .events = POLLIN}};
     while (ends[0].fd >= 0 || ends[1].fd >= 0) {

@@ -1,0 +1,252 @@
+//! The network of a Linux guest: by passt without any privileges, and by a TAP interface of the user's.
+
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use tests::initramfs::{RDINIT, with_modules};
+use tests::pages::{self, difference};
+use tests::shell::INIT;
+use tests::{Minivmm, Rsp, Shell, Shm, bare_guest, guest, kernel, lacks, skip};
+
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// A command that runs as nobody where that can be had, which is where root runs this.
+fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    }
+    command
+}
+
+/// Lets nobody use the host's devices, as a host's groups do, and write into the folder.
+fn prepare(shm: &Shm) {
+    if nix::unistd::geteuid().is_root() {
+        for device in ["/dev/kvm", "/dev/net/tun"] {
+            fs::set_permissions(device, Permissions::from_mode(0o666)).unwrap();
+        }
+        chown(shm.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// A shell in a guest whose network has no address yet.
+fn boot(more: &[&str]) -> Shell {
+    let connection = bare_guest("connection").with_extension("");
+    let initrd = with_modules(&kernel(), &[("connection", &connection)]);
+    let image = guest(&format!("Image-{}", kernel()));
+    let cmdline = format!("console=ttyAMA0 quiet panic=-1 {RDINIT} -- {INIT}");
+    let mut command = unprivileged(Minivmm::binary());
+    command.arg("--kernel").arg(image).arg("--initrd").arg(initrd);
+    command.args(["--cmdline", &cmdline, "--cpus", "2"]).args(more);
+    let mut shell = Shell::on(Minivmm::spawn(command.stdin(Stdio::piped())));
+    name_programs(&mut shell);
+    shell
+}
+
+fn name_programs(shell: &mut Shell) {
+    shell.run("to='/programs/connection tcp connect' listen='/programs/connection tcp listen'");
+}
+
+/// On a port of the host's.
+fn listen(address: &str) -> (TcpListener, u16) {
+    let listener = TcpListener::bind((address, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// 256 MiB from the host, at this address, to the guest and back again, at the same time.
+fn copy(shell: &mut Shell, shm: &Shm, local: &str, address: &str) {
+    let [source, target] = ["source", "target"].map(|name| shm.join(name));
+    pages::fill(&source);
+    let ((out, out_port), (back, back_port)) = (listen(local), listen(local));
+    let sender = pages::send(&source, move || out.accept().unwrap().0);
+    let receiver = pages::receive(&target, move || back.accept().unwrap().0);
+
+    shell.begin(&format!(
+        "$to {address} {out_port} </dev/null | $to {address} {back_port}; echo copied $?"
+    ));
+
+    assert_eq!(sender.join().unwrap().unwrap(), pages::COPIED as u64);
+    assert_eq!(receiver.join().unwrap().unwrap(), pages::COPIED as u64);
+    shell.minivmm.console.expect("copied 0\r\n");
+    assert_eq!(difference(&source, &target), None);
+}
+
+/// Gets the address that passt has for its guest. Returns the router's, behind which is the host itself.
+fn configure(shell: &mut Shell) -> String {
+    shell.run(
+        "printf '#!/bin/sh\n[ $1 = bound ] && ifconfig eth0 $ip netmask $subnet && route add default gw $router && echo $router >/router' >/dhcp; \
+         chmod +x /dhcp",
+    );
+    let said = shell.run("busybox udhcpc -i eth0 -n -q -s /dhcp 2>&1; echo $?");
+    assert!(said.ends_with("\n0"), "{said}");
+    shell.run("cat /router")
+}
+
+/// A program that repeats what it is told, in the guest, for one who comes to the host's port.
+fn greet(shell: &mut Shell, port: u16) {
+    shell.begin(&format!("echo from the guest | $listen {port} 2>&1 >/heard"));
+    shell.minivmm.console.expect("ready\r\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"from the host\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "from the guest\n");
+    assert_eq!(shell.run("cat /heard"), "from the host");
+}
+
+/// A running passt.
+fn passt(shm: &Shm, port: u16) -> Minivmm {
+    let mut command = unprivileged("passt");
+    command.args(["--foreground", "--socket", &shm.join("passt"), "-t", &port.to_string()]);
+    let passt = Minivmm::spawn(command.stdin(Stdio::null()));
+    passt.stderr.expect("You can now start qemu");
+    passt
+}
+
+#[test]
+fn linux_has_a_network_by_passt_without_root() {
+    if lacks("passt") {
+        return skip("there is no passt on the PATH");
+    }
+    let shm = Shm::new();
+    prepare(&shm);
+    let [forwarded, gdb] = [(); 2].map(|()| Minivmm::free_port());
+    let first = passt(&shm, forwarded);
+    let [net, vsock] = [format!("passt={}", shm.join("passt")), shm.join("vsock")];
+    let served = UnixListener::bind(format!("{vsock}_5000")).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(format!("{vsock}_5000"), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let vsock = format!("cid=42,path={vsock}");
+    let mut shell =
+        boot(&["--net", &net, "--vsock", &vsock, "--gdb", &gdb.to_string(), "--gdb-nowait"]);
+
+    let router = configure(&mut shell);
+    assert_eq!(
+        shell.run("cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address"),
+        "65520\n52:54:00:12:34:56"
+    );
+    copy(&mut shell, &shm, "127.0.0.1", &router);
+    greet(&mut shell, forwarded);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    shell.begin(&format!("echo question | busybox nc -u {router} {port} >/answer & nc=$!"));
+    let mut bytes = [0; 100];
+    let (len, from) = socket.recv_from(&mut bytes).unwrap();
+    assert_eq!(&bytes[..len], b"question\n");
+    socket.send_to(b"answer\n", from).unwrap();
+    assert_eq!(
+        shell.run("until [ -s /answer ]; do usleep 10000; done; kill $nc; cat /answer"),
+        "answer"
+    );
+
+    // Without a passt there is no link, until there is one again.
+    first.signal(Signal::SIGKILL);
+    shell.minivmm.stderr.expect("; the guest's link is down until it is there again\n");
+    assert_eq!(shell.run("cat /sys/class/net/eth0/carrier"), "0");
+    fs::remove_file(shm.join("passt")).unwrap();
+    let _second = passt(&shm, forwarded);
+    shell.minivmm.stderr.expect(": it is there again\n");
+    assert_eq!(shell.run("cat /sys/class/net/eth0/carrier"), "1");
+    greet(&mut shell, forwarded);
+
+    // A new guest has both devices as the first one had.
+    let mut rsp = Rsp::connect(gdb);
+    rsp.told("reset");
+    rsp.order("D");
+    shell.minivmm.console.expect("READY\r\n");
+    name_programs(&mut shell);
+    configure(&mut shell);
+    greet(&mut shell, forwarded);
+    shell.begin("echo by vsock | /programs/connection vsock connect 2 5000");
+    let mut heard = String::new();
+    let mut stream = served.accept().unwrap().0;
+    stream.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "by vsock\n");
+    drop(stream);
+
+    let vm = shell.finish("poweroff -f");
+    assert_eq!(vm.status, 0, "{}", vm.stderr);
+}
+
+/// A TAP interface of nobody's, gone when this is dropped.
+struct Tap(String);
+
+impl Tap {
+    fn new(address: &str) -> Self {
+        let name = format!("mvm{}", std::process::id());
+        let tap = Self(name);
+        run(Command::new(bare_guest("tap").with_extension("")).args([&tap.0, &NOBODY.to_string()]));
+        run(Command::new("ip").args(["address", "add", address, "dev", &tap.0]));
+        run(Command::new("ip").args(["link", "set", "dev", &tap.0, "up"]));
+        tap
+    }
+
+    /// How many packets the host has sent and received there, and bytes.
+    fn count(&self) -> [u64; 4] {
+        ["tx_packets", "rx_packets", "tx_bytes", "rx_bytes"].map(|what| {
+            let path = format!("/sys/class/net/{}/statistics/{what}", self.0);
+            fs::read_to_string(path).unwrap().trim().parse().unwrap()
+        })
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.0]).status();
+    }
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
+}
+
+#[test]
+fn linux_has_a_network_by_a_tap_interface_of_the_users() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("is not root, who can make TAP interfaces");
+    }
+    let shm = Shm::new();
+    prepare(&shm);
+    let tap = Tap::new("10.77.0.1/24");
+    let mut shell = boot(&["--net", &format!("tap={},mac=02:00:00:00:12:34", tap.0)]);
+
+    assert_eq!(shell.run("cat /sys/class/net/eth0/address"), "02:00:00:00:12:34");
+    shell.run("ifconfig eth0 10.77.0.2 netmask 255.255.255.0");
+    assert!(shell.run("ping -c 1 10.77.0.1").contains(" 0% packet loss"));
+    copy(&mut shell, &shm, "10.77.0.1", "10.77.0.1");
+    // Segments longer than a frame, both ways.
+    let [out, back, out_bytes, back_bytes] = tap.count();
+    assert!(out_bytes > 3 * 1500 * out && back_bytes > 3 * 1500 * back, "{:?}", tap.count());
+
+    // What is no TAP interface of the user's that nobody has open.
+    run(Command::new("ip").args(["link", "set", "dev", &tap.0, "down"]));
+    for (name, why) in [
+        (
+            tap.0.as_str(),
+            "Device or resource busy (os error 16), expected an interface that nobody else has open",
+        ),
+        ("lo", "Invalid argument (os error 22), expected a TAP interface with one queue"),
+        (
+            "none",
+            "No such device (os error 19), expected an interface that is there (ip tuntap add NAME mode tap user $USER)",
+        ),
+    ] {
+        let mut command = unprivileged(Minivmm::binary());
+        command.arg("--kernel").arg(bare_guest("poweroff")).args(["--net", &format!("tap={name}")]);
+        let vm = Minivmm::spawn(command.stdin(Stdio::null())).finish();
+        assert_eq!((vm.status, vm.stderr), (2, format!("minivmm: --net tap={name}: {why}\n")));
+    }
+
+    let vm = shell.finish("poweroff -f");
+    assert_eq!((vm.status, vm.stderr.as_str()), (0, ""));
+}
