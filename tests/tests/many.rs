@@ -2,50 +2,170 @@
 
 use std::collections::BTreeSet;
 use std::env::temp_dir;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, id};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{Minivmm, Rsp, bare_guest, skip};
+use tests::pages::Xorshift;
+use tests::transcript::{PATIENCE, Transcript};
+use tests::{Minivmm, Rsp, Shm, bare_guest, guest, scratch, skip};
 
 /// A user who owns nothing.
 const NOBODY: u32 = 65534;
 
-/// What a guest of a few instructions may take, in KiB: two huge pages of RAM, for it and for its device tree, and what the VMM needs, the
+/// What a guest may take beside its kernel, in KiB: huge pages of RAM that it and its device tree lie in but in part, and what the VMM needs, the
 /// program aside, which all share.
-const MOST_KIB: u64 = 6 << 10;
+const MOST_KIB: u64 = 8 << 10;
+
+/// Length of a kernel file whose pages are all different, in KiB.
+const KERNEL_KIB: u64 = 16 << 10;
+
+/// Guests at a time.
+const MANY: usize = 32;
 
 #[test]
-fn guests_run_side_by_side_each_with_a_port_of_its_own_and_without_root() {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+fn many_kernels_start_side_by_side_without_root_and_end_with_their_parent() {
+    if !is_root() {
         return skip("is not root, who can become nobody");
     }
     // Whoever may use it, as Debian's group kvm.
     fs::set_permissions("/dev/kvm", Permissions::from_mode(0o666)).unwrap();
-    let start = |_| {
-        let mut command = Command::new(Minivmm::binary());
-        command.arg("--kernel").arg(bare_guest("wait")).args(["--gdb", "0", "--gdb-nowait"]);
-        Minivmm::spawn(command.uid(NOBODY).gid(NOBODY).stdin(Stdio::null()))
+    let home = Shm::new();
+    chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let image = home.join("Image");
+    fs::copy(guest("Image-6.12"), &image).unwrap();
+    // Its guests' consoles apart from each other.
+    let names: Vec<String> =
+        (0..MANY).map(|number| home.join(&format!("console{number}"))).collect();
+    let mut fifos = Command::new("mkfifo");
+    fifos.args(&names).uid(NOBODY).gid(NOBODY);
+    assert!(fifos.status().unwrap().success());
+    let content = entries(home.path());
+    let script = r#"
+        minivmm=$1 image=$2; shift 2
+        for console; do
+            "$minivmm" --kernel "$image" --cmdline earlycon --memory 64M --gdb 0 --gdb-nowait </dev/null >"$console" &
+            echo "pid $!"
+        done
+        wait"#;
+    let mut parent = Command::new("sh");
+    parent.args(["-c", script, "sh"]).arg(Minivmm::binary()).arg(&image).args(&names);
+    parent.current_dir(home.path()).env("TMPDIR", home.path()).uid(NOBODY).gid(NOBODY);
+
+    let parent = Minivmm::spawn(parent.stdin(Stdio::null()));
+
+    let console = |name: &String| {
+        let log = Path::new(name).with_extension("log");
+        let log = scratch().join(log.file_name().unwrap());
+        Transcript::of(File::open(name).unwrap(), &log)
     };
+    let consoles: Vec<Transcript> = names.iter().map(console).collect();
+    let pids: Vec<i32> = names.iter().map(|_| pid(&parent)).collect();
+    let ports: BTreeSet<u16> = names.iter().map(|_| port(&parent)).collect();
+    for console in &consoles {
+        console.expect("Linux version 6.12");
+    }
+    assert_eq!(ports.len(), MANY);
+    let mut debuggers: Vec<Rsp> = ports.into_iter().map(Rsp::connect).collect();
+    for debugger in &mut debuggers {
+        assert!(debugger.ask("?").starts_with("T02"));
+    }
+    // All there at once.
+    let kib: u64 = pids.into_iter().map(pss).sum();
+    let most = (fs::metadata(&image).unwrap().len() >> 10) + MOST_KIB;
+    assert!(kib < most * MANY as u64, "{kib} KiB");
 
-    let guests: Vec<Minivmm> = (0..32).map(start).collect();
+    parent.signal(Signal::SIGKILL);
 
-    let ports: BTreeSet<u16> = guests.iter().map(port).collect();
+    for console in consoles {
+        console.finish();
+    }
+    let said = parent.finish().stderr;
+    let ends = said.matches("minivmm: stopped with the process that started it\n").count();
+    assert_eq!(ends, MANY, "{said}");
+    assert_eq!(entries(home.path()), content);
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// The names in a folder.
+fn entries(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+/// What looks for pages with the same content in the host (Linux Documentation/admin-guide/mm/ksm.rst).
+const KSM: &str = "/sys/kernel/mm/ksm";
+
+/// The host looks for pages that are the same, without a pause, and as before when this is dropped.
+struct Merging(Vec<(PathBuf, String)>);
+
+impl Merging {
+    fn start() -> Self {
+        let settings = [("sleep_millisecs", "0"), ("pages_to_scan", "1000"), ("run", "1")];
+        let set = |(name, value)| {
+            let path = Path::new(KSM).join(name);
+            let before = fs::read_to_string(&path).unwrap();
+            fs::write(&path, value).unwrap();
+            (path, before)
+        };
+        Self(settings.map(set).into())
+    }
+}
+
+impl Drop for Merging {
+    fn drop(&mut self) {
+        for (path, before) in &self.0 {
+            // The next test is slower if not.
+            let _ = fs::write(path, before);
+        }
+    }
+}
+
+#[test]
+fn guests_share_the_pages_of_their_kernel_where_the_host_merges_pages() {
+    const GUESTS: usize = 4;
+    if !is_root() || !Path::new(KSM).exists() {
+        return skip("lets nobody here have pages merged");
+    }
+    let folder = Shm::new();
+    let kernel = folder.join("kernel");
+    let mut random = Xorshift(1);
+    let mut bytes = fs::read(bare_guest("wait")).unwrap();
+    bytes.extend((0..KERNEL_KIB << 7).flat_map(|_| random.draw().to_le_bytes()));
+    fs::write(&kernel, bytes).unwrap();
+    let guests = [(); GUESTS].map(|()| Minivmm::start(["--kernel", &kernel]));
     for guest in &guests {
         guest.console.expect("waiting\n");
     }
-    assert_eq!(ports.len(), guests.len());
-    let kib: u64 = guests.iter().map(|guest| pss(guest.pid())).sum();
-    assert!(kib < MOST_KIB * guests.len() as u64, "{kib} KiB");
-    let mut rsp = Rsp::connect(*ports.first().unwrap());
-    assert!(rsp.ask("?").starts_with("T02"));
-    for guest in guests {
-        guest.signal(Signal::SIGTERM);
-        assert_eq!(guest.finish().status, 143);
+
+    let merging = Merging::start();
+
+    let most = KERNEL_KIB + GUESTS as u64 * MOST_KIB;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let kib: u64 = guests.iter().map(|guest| pss(guest.pid())).sum();
+        if kib < most {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{kib} KiB, expected less than {most}");
+        thread::sleep(Duration::from_millis(100));
     }
+    drop(merging);
+}
+
+/// A process that the shell has started.
+fn pid(shell: &Minivmm) -> i32 {
+    shell.console.expect("pid ");
+    shell.console.expect("\n").trim_end().parse().unwrap()
 }
 
 /// The port in a message that ends with `target remote :PORT`.
@@ -69,8 +189,7 @@ fn shell(before: &str, socket: &str) -> (Minivmm, Pid) {
         bare_guest("wait").display()
     );
     let shell = Minivmm::spawn(Command::new("sh").args(["-c", &script]).stdin(Stdio::null()));
-    shell.console.expect("pid ");
-    let pid = shell.console.expect("\n").trim_end().parse().unwrap();
+    let pid = pid(&shell);
     shell.stderr.expect("listening");
     (shell, Pid::from_raw(pid))
 }

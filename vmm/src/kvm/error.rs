@@ -22,6 +22,8 @@ pub enum Error {
     NoFeature(Feature),
     /// Guest memory reaches beyond what KVM can address: last address, bits of an address.
     MemoryBeyondIpa(u64, u32),
+    /// Guest memory is more than the host has: bytes, the host's.
+    MemoryBeyondHost(u64, u64),
     /// Guest memory could not be mapped: bytes, cause.
     Memory(u64, io::Error),
     /// A vCPU's thread could not be started.
@@ -58,6 +60,10 @@ impl fmt::Display for Error {
             Self::MemoryBeyondIpa(last, bits) => write!(
                 f,
                 "--memory: its last address {last:#x} does not fit into this host's {bits}-bit guest addresses"
+            ),
+            Self::MemoryBeyondHost(bytes, host) => write!(
+                f,
+                "--memory: {bytes:#x} bytes, expected at most the {host:#x} that this host has (RAM and swap)"
             ),
             Self::Memory(bytes, cause) => {
                 write!(f, "--memory: {bytes:#x} bytes cannot be mapped: {cause}")

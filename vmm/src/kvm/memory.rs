@@ -50,13 +50,13 @@ impl Memory {
     pub fn new(base: u64, size: u64) -> Result<Self, Error> {
         let failed = |cause| Error::Memory(size, cause);
         let bytes = usize::try_from(size).map_err(|e| failed(io::Error::other(e)))?;
-        let (mapping, host) = map(bytes).map_err(failed)?;
+        let (mapping, host) = map(bytes).map_err(|cause| refusal(size, cause))?;
         // SAFETY: `host` is a fresh private mapping of `bytes` bytes, unmapped together with the
         // region by `Memory`.
         let region = unsafe { MmapRegionBuilder::new(bytes).with_raw_mmap_pointer(host) };
         let region = region
             .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
+            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
             .build()
             .map_err(|e| failed(io::Error::other(e)))?;
         let region = GuestRegionMmap::new(region, GuestAddress(base))
@@ -79,7 +79,7 @@ impl Memory {
                 unsafe { MmapRegionBuilder::new(len).with_raw_mmap_pointer(region.as_ptr()) };
             let same = same
                 .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
+                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
                 .build()
                 .map_err(|e| failed(io::Error::other(e)))?;
             GuestRegionMmap::new(same, GuestAddress(region.start_addr().0))
@@ -198,14 +198,36 @@ impl GuestMemoryBackend for Memory {
     }
 }
 
+/// Why so much was not mapped: Linux refuses what is more than all of its memory and swap together, unless it is told to refuse
+/// nothing (Linux Documentation/mm/overcommit-accounting.rst).
+fn refusal(size: u64, cause: io::Error) -> Error {
+    let host = match fs::read_to_string("/proc/meminfo") {
+        Ok(text) if cause.kind() == io::ErrorKind::OutOfMemory => host_memory(&text),
+        _ => None,
+    };
+    match host {
+        Some(host) if size > host => Error::MemoryBeyondHost(size, host),
+        _ => Error::Memory(size, cause),
+    }
+}
+
+/// Bytes of memory and swap that a host has, in what its `/proc/meminfo` says.
+fn host_memory(meminfo: &str) -> Option<u64> {
+    let bytes = |name| {
+        let rest = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+    };
+    Some(bytes("MemTotal:")? + bytes("SwapTotal:").unwrap_or(0))
+}
+
 /// Maps `size` bytes of anonymous memory at a host address that is a multiple of [`HUGE_PAGE`], which is
 /// the second half of the result.
 fn map(size: usize) -> io::Result<(Mapping, *mut u8)> {
     let reserved = size.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping where the kernel likes; no existing memory is touched.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), reserved, prot, flags, -1, 0) };
+    let start =
+        unsafe { libc::mmap(std::ptr::null_mut(), reserved, libc::PROT_NONE, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
@@ -213,7 +235,15 @@ fn map(size: usize) -> io::Result<(Mapping, *mut u8)> {
     let skip = start.align_offset(HUGE_PAGE);
     let aligned = start.wrapping_byte_add(skip);
     // The spare ends stay reserved: they cost address space only.
-    // SAFETY: `aligned..aligned + size` lies inside the mapping made above. Advice only.
-    unsafe { libc::madvise(aligned, size, libc::MADV_HUGEPAGE) };
+    // SAFETY: `aligned..aligned + size` lies inside the mapping made above.
+    if unsafe { libc::mprotect(aligned, size, libc::PROT_READ | libc::PROT_WRITE) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // A host that looks for pages with the same content
+    // (Linux Documentation/admin-guide/mm/ksm.rst) may have guests share them; others ignore that, or have not heard of it.
+    for advice in [libc::MADV_HUGEPAGE, libc::MADV_MERGEABLE] {
+        // SAFETY: `aligned..aligned + size` lies inside the mapping made above. Advice only.
+        unsafe { libc::madvise(aligned, size, advice) };
+    }
     Ok((mapping, aligned.cast()))
 }

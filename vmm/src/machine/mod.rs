@@ -184,6 +184,7 @@ impl From<Error> for Outcome {
             Error::TooManyVcpus(..)
             | Error::NoFeature(_)
             | Error::MemoryBeyondIpa(..)
+            | Error::MemoryBeyondHost(..)
             | Error::Memory(..) => Self::Unusable(error.to_string()),
             _ => Self::HostFailed(error.to_string()),
         }
