@@ -136,6 +136,16 @@ impl Memory {
         Some(kib << 10)
     }
 
+    /// Lets a host that looks for pages with the same content have guests share them (Linux Documentation/admin-guide/mm/ksm.rst).
+    /// Others ignore that, or have not heard of it.
+    pub(super) fn let_merge(&self, ipas: &Range<u64>) {
+        let Some(start) = self.host(ipas) else { return };
+        let start = std::ptr::with_exposed_provenance_mut(start as usize);
+        let len = (ipas.end - ipas.start) as usize;
+        // SAFETY: advice, for guest RAM: `host` has checked that.
+        unsafe { libc::madvise(start, len, libc::MADV_MERGEABLE) };
+    }
+
     /// Whether all of `ipa..ipa + len` is RAM.
     pub fn contains(&self, ipa: u64, len: usize) -> bool {
         self.ram.get_slice(GuestAddress(ipa), len).is_ok()
@@ -239,11 +249,7 @@ fn map(size: usize) -> io::Result<(Mapping, *mut u8)> {
     if unsafe { libc::mprotect(aligned, size, libc::PROT_READ | libc::PROT_WRITE) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    // A host that looks for pages with the same content
-    // (Linux Documentation/admin-guide/mm/ksm.rst) may have guests share them; others ignore that, or have not heard of it.
-    for advice in [libc::MADV_HUGEPAGE, libc::MADV_MERGEABLE] {
-        // SAFETY: `aligned..aligned + size` lies inside the mapping made above. Advice only.
-        unsafe { libc::madvise(aligned, size, advice) };
-    }
+    // SAFETY: as above. Advice only.
+    unsafe { libc::madvise(aligned, size, libc::MADV_HUGEPAGE) };
     Ok((mapping, aligned.cast()))
 }

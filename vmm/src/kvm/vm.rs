@@ -93,6 +93,7 @@ impl Vm {
         let fd = create(&kvm, plan)?;
         enable_tags(&fd, plan.features)?;
         let memory = Memory::new(plan.ram_base, plan.ram_size)?;
+        memory.let_merge(&memory.range());
         add_slot(&fd, &memory, plan)?;
 
         let gic = Gic::create(&fd)?;
