@@ -3,9 +3,11 @@
 //   connection vsock listen PORT         of the first who comes
 //   connection tcp connect ADDRESS PORT  the same by IPv4
 //   connection tcp listen PORT
-// Says "ready" on standard error when it listens. Ends when the other side has sent all, and standard input is over.
+// Says "ready" on standard error when it listens. Ends when the other side has sent all, and standard input is over. Without a standard input (`<&-`)
+// its own direction stays open until then.
 #include <arpa/inet.h>
 #include <err.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -33,6 +35,8 @@ int main(int argc, char **argv) {
     int connects = argc == 5 && !strcmp(argv[2], "connect"), listens = argc == 4 && !strcmp(argv[2], "listen");
     int is_vsock = argc > 1 && !strcmp(argv[1], "vsock");
     if (!connects && !listens) errx(2, "connection vsock|tcp connect ADDRESS PORT, or connection vsock|tcp listen PORT");
+    int sends = fcntl(0, F_GETFD) >= 0;
+    if (!sends && open("/dev/null", O_RDONLY)) err(1, "/dev/null");
     unsigned port = strtoul(argv[argc - 1], 0, 0);
     struct sockaddr_vm vsock = {.svm_family = AF_VSOCK, .svm_cid = connects ? strtoul(argv[3], 0, 0) : VMADDR_CID_ANY, .svm_port = port};
     struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -50,7 +54,7 @@ int main(int argc, char **argv) {
         connection = accept(listener, 0, 0);
         if (connection < 0) err(1, "accept");
     }
-    struct pollfd ends[] = {{.fd = 0, .events = POLLIN}, {.fd = connection, .events = POLLIN}};
+    struct pollfd ends[] = {{.fd = sends ? 0 : -1, .events = POLLIN}, {.fd = connection, .events = POLLIN}};
     while (ends[0].fd >= 0 || ends[1].fd >= 0) {
         if (poll(ends, 2, -1) < 0) err(1, "poll");
         if (ends[0].revents && !pass(0, connection)) {

@@ -44,7 +44,7 @@ fn boot(more: &[&str]) -> Shell {
     let cmdline = format!("console=ttyAMA0 quiet panic=-1 {RDINIT} -- {INIT}");
     let mut command = unprivileged(Minivmm::binary());
     command.arg("--kernel").arg(image).arg("--initrd").arg(initrd);
-    command.args(["--cmdline", &cmdline, "--cpus", "2"]).args(more);
+    command.args(["--cmdline", &cmdline]).args(more);
     let mut shell = Shell::on(Minivmm::spawn(command.stdin(Stdio::piped())));
     name_programs(&mut shell);
     shell
@@ -70,7 +70,7 @@ fn copy(shell: &mut Shell, shm: &Shm, local: &str, address: &str) {
     let receiver = pages::receive(&target, move || back.accept().unwrap().0);
 
     shell.begin(&format!(
-        "$to {address} {out_port} </dev/null | $to {address} {back_port}; echo copied $?"
+        "$to {address} {out_port} <&- | $to {address} {back_port}; echo copied $?"
     ));
 
     assert_eq!(sender.join().unwrap().unwrap(), pages::COPIED as u64);
@@ -85,7 +85,7 @@ fn configure(shell: &mut Shell) -> String {
         "printf '#!/bin/sh\n[ $1 = bound ] && ifconfig eth0 $ip netmask $subnet && route add default gw $router && echo $router >/router' >/dhcp; \
          chmod +x /dhcp",
     );
-    let said = shell.run("busybox udhcpc -i eth0 -n -q -s /dhcp 2>&1; echo $?");
+    let said = shell.run("ifconfig eth0 up; busybox udhcpc -i eth0 -n -q -s /dhcp 2>&1; echo $?");
     assert!(said.ends_with("\n0"), "{said}");
     shell.run("cat /router")
 }

@@ -79,7 +79,7 @@ impl Carrier {
             if !self.put(ring, len)? {
                 self.waiting = Some(len);
                 ring.signal()?;
-                return ring.listen();
+                return Ok(false);
             }
         }
         ring.signal()?;
@@ -101,7 +101,7 @@ impl Carrier {
         }
     }
 
-    /// Puts a packet into as many buffers as it takes. False, with nothing taken, if there are too few.
+    /// Puts a packet into as many buffers as it takes. False, with nothing taken, if there are too few: then the driver says when it adds some.
     fn put<M: Ram>(&mut self, ring: &mut Ring<M>, len: usize) -> Result<bool, Broken> {
         let can_merge = self.features & F_MRG_RXBUF != 0;
         let mut buffers: Vec<Request<M>> = Vec::new();
@@ -113,6 +113,11 @@ impl Carrier {
                 return Ok(true);
             }
             let Some(request) = ring.take()? else {
+                // Before they are put back: those that are too few are no news.
+                if ring.listen()? {
+                    ring.quiet()?;
+                    continue;
+                }
                 ring.put_back(buffers.len());
                 return Ok(false);
             };
