@@ -108,11 +108,9 @@ impl Front for Net {
 
     fn read(&self, offset: u64, data: &mut [u8]) {
         let status = if self.link.load(Ordering::Acquire) { LINK_UP } else { 0 };
-        let [a, b, c, d, e, f] = self.mac;
-        let ([low, high], [mtu_low, mtu_high]) =
-            (status.to_le_bytes(), self.mtu.unwrap_or(0).to_le_bytes());
-        // The two bytes between are the number of queue pairs, which only drivers of several read.
-        let space = [a, b, c, d, e, f, low, high, 0, 0, mtu_low, mtu_high];
+        // Behind the status is the number of queue pairs, which only drivers of several read.
+        let words = [status, 0, self.mtu.unwrap_or(0)].map(u16::to_le_bytes);
+        let space = [&self.mac[..], words.as_flattened()].concat();
         read_config(&space, offset, data);
     }
 }
