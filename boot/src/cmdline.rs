@@ -48,13 +48,22 @@ pub fn command_line(user: &str, debug: bool) -> Result<CommandLine, CommandLineE
 
 /// The user's command line with these words for the kernel, unless it says where the root file system is.
 pub fn with_root(user: &str, root: &[&str]) -> String {
+    with(user, "root=", root)
+}
+
+/// The user's command line with these words for the kernel, unless it says what the console is.
+pub fn with_console(user: &str, console: &[&str]) -> String {
+    with(user, "console=", console)
+}
+
+fn with(user: &str, choice: &str, added: &[&str]) -> String {
     let words = words(user);
     let end = words.iter().position(|word| *word == "--");
     let (kernel, init) = words.split_at(end.unwrap_or(words.len()));
-    if kernel.iter().any(|word| word.starts_with("root=")) {
+    if kernel.iter().any(|word| word.starts_with(choice)) {
         return user.to_owned();
     }
-    [kernel, root, init].concat().join(" ")
+    [kernel, added, init].concat().join(" ")
 }
 
 /// Printable ASCII is what every guest takes. Linux would split at a tab or newline too, but show it in its log.

@@ -9,6 +9,7 @@ fn machine(mpidrs: &[u64]) -> Machine<'_> {
         ram_size: 0x2000_0000,
         gic: Gic::V3,
         pmu: false,
+        uart: true,
         virtio: 0,
         cmdline: "console=ttyAMA0",
         initrd: None,
