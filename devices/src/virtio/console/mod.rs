@@ -16,6 +16,8 @@ mod control;
 mod pump;
 mod socket;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub use bell::Bell;
 pub use channels::{Channels, Face as ChannelsFace, MOST as MOST_CHANNELS};
