@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_console_is_added_before_inits_words_unless_there_is_one() {
+        let with = |user| with_console(user, &["console=hvc0", "earlycon"]);
+
+        assert_eq!(with(""), "console=hvc0 earlycon");
+        assert_eq!(with("quiet -- sh console=x"), "quiet console=hvc0 earlycon -- sh console=x");
+        assert_eq!(with("a console=ttyAMA0 -- b"), "a console=ttyAMA0 -- b");
+    }
+
+    #[test]
     fn linux_has_room_for_2047_bytes() {
         let longest = "x".repeat(2047);
 

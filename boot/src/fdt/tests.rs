@@ -68,6 +68,14 @@ fn has_the_nodes_of_qemus_virt_and_no_others() {
 }
 
 #[test]
+fn a_machine_without_a_console_tells_of_no_uart() {
+    let tree = tree(&Machine { uart: false, ..machine(ONE) });
+
+    assert!(!children(&tree, "/").iter().any(|name| ["aliases", "pl011@9000000"].contains(name)));
+    assert!(!tree["/chosen"].contains_key("stdout-path"));
+}
+
+#[test]
 fn memory_is_the_ram_there_is() {
     let tree = tree(&Machine { ram_size: 0x3f_c000_0000, ..machine(ONE) });
 

@@ -91,10 +91,12 @@ impl Line {
 impl Console {
     /// Nothing moves before [`Self::start`].
     pub fn new(kind: cli::Console, ends: Ends, reader: Reader) -> io::Result<Self> {
-        let size = size::current().filter(|_| ends == Ends::InputAndOutput);
         let is_virtio = kind == cli::Console::Virtio;
+        // Before the size is asked for: a later one is heard of.
+        let is_sized = is_virtio && ends == Ends::InputAndOutput;
+        let resizes = is_sized.then(Resizes::watch).transpose()?;
+        let size = resizes.as_ref().and_then(|_| size::current());
         let port = is_virtio.then(|| Port::new(size).map(Arc::new)).transpose()?;
-        let resizes = size.filter(|_| is_virtio).map(|_| Resizes::watch()).transpose()?;
         let (output, room) = (Output::new(reader)?, Arc::new(EventFd::new(EFD_NONBLOCK)?));
         Ok(Self { line: Line { output, room, port }, ends, resizes })
     }
