@@ -72,7 +72,8 @@ fn on_a_terminal_it_has_the_keys_and_the_size() {
 #[test]
 fn it_is_there_again_when_a_debugger_has_run_the_guest_anew() {
     let port = Minivmm::free_port();
-    let more = [&VIRTIO[..], &["--gdb", &port.to_string()]].concat();
+    let address = port.to_string();
+    let more = [&VIRTIO[..], &["--gdb", &address]].concat();
     let mut minivmm = Minivmm::start_bare("hvc", &more);
     minivmm.stderr.expect("target remote");
     let mut rsp = Rsp::connect(port);
