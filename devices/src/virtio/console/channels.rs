@@ -63,7 +63,7 @@ impl Front for Face {
 /// What serves the queues.
 pub struct Channels {
     bell: Arc<Bell>,
-    channels: Vec<Channel>,
+    list: Vec<Channel>,
     /// The driver has begun.
     is_ready: bool,
 }
@@ -86,7 +86,7 @@ impl Channels {
             pump: Pump::new(),
             is_collected: true,
         };
-        Self { bell, channels: sockets.into_iter().map(channel).collect(), is_ready: false }
+        Self { bell, list: sockets.into_iter().map(channel).collect(), is_ready: false }
     }
 
     /// Takes what the driver says.
@@ -107,7 +107,7 @@ impl Channels {
         match word {
             Word::DeviceReady(is_ready) => {
                 self.is_ready = is_ready;
-                for channel in &mut self.channels {
+                for channel in &mut self.list {
                     channel.port = Port::default();
                 }
             }
@@ -127,12 +127,12 @@ impl Channels {
     /// `None` if there is no such port, or nothing to say about it.
     fn port(&mut self, id: u32) -> Option<&mut Port> {
         let index = usize::try_from(id).ok()?.checked_sub(1)?;
-        Some(&mut self.channels.get_mut(index)?.port)
+        Some(&mut self.list.get_mut(index)?.port)
     }
 
     /// Tells the driver what it does not know yet, as long as it has room.
     fn tell<M: Ram>(&mut self, ring: &mut Ring<M>) -> Result<(), Broken> {
-        for (id, channel) in (1..).zip(&mut self.channels).filter(|_| self.is_ready) {
+        for (id, channel) in (1..).zip(&mut self.list).filter(|_| self.is_ready) {
             loop {
                 // Not told before there is room for it.
                 let mut port = channel.port;
@@ -160,7 +160,7 @@ impl Channels {
         rings: &mut [Ring<M>],
         waits: &mut Waits,
     ) -> Result<(), Broken> {
-        let chosen = self.channels.iter_mut().enumerate();
+        let chosen = self.list.iter_mut().enumerate();
         for (index, channel) in chosen.filter(|(index, _)| which.is_none_or(|it| it == *index)) {
             if let Some([receive, transmit]) = pair(rings, index) {
                 channel.work(receive, transmit, tokens(index), waits)?;
@@ -170,12 +170,12 @@ impl Channels {
             self.tell(ring)?;
         }
         // What was told may be what a listener has waited for.
-        for (index, channel) in self.channels.iter_mut().enumerate() {
-            let wants =
+        for (index, channel) in self.list.iter_mut().enumerate() {
+            let is_free =
                 channel.port.is_ready && !channel.port.is_told_open && !channel.socket.is_open();
-            channel.socket.listen(wants, tokens(index).0, waits)?;
+            channel.socket.listen(is_free, tokens(index).0, waits)?;
         }
-        if self.channels.iter().all(|channel| channel.is_collected) {
+        if self.list.iter().all(|channel| channel.is_collected) {
             self.bell.note_empty();
         }
         Ok(())
@@ -276,7 +276,7 @@ impl<M: Ram> Backend<M> for Channels {
             return self.work(None, rings, waits);
         }
         let index = usize::try_from(token / 2).map_err(io::Error::other)? - 1;
-        if let Some(channel) = self.channels.get_mut(index).filter(|_| token.is_multiple_of(2)) {
+        if let Some(channel) = self.list.get_mut(index).filter(|_| token.is_multiple_of(2)) {
             channel.socket.accept()?;
         }
         self.work(Some(index), rings, waits)
@@ -284,7 +284,7 @@ impl<M: Ram> Backend<M> for Channels {
 
     fn reset(&mut self) {
         self.is_ready = false;
-        for channel in &mut self.channels {
+        for channel in &mut self.list {
             channel.port = Port::default();
             channel.pump.reset();
             channel.socket.forget_waits();

@@ -34,11 +34,20 @@ impl Word {
     }
 }
 
+/// How much of a port the driver was told.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Told {
+    #[default]
+    Nothing,
+    /// That there is one.
+    Number,
+    Name,
+}
+
 /// What the driver has been told of a port, and what it has said about it.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Port {
-    is_added: bool,
-    is_named: bool,
+    told: Told,
     /// The driver knows it.
     pub(super) is_ready: bool,
     /// Somebody in the guest has it open.
@@ -54,15 +63,15 @@ impl Port {
             let (id, event, value) = (id.to_le_bytes(), event.to_le_bytes(), value.to_le_bytes());
             [&id[..], &event, &value].concat()
         };
-        if !self.is_added {
-            self.is_added = true;
+        if self.told == Told::Nothing {
+            self.told = Told::Number;
             return Some(message(PORT_ADD, 0));
         }
         if !self.is_ready {
             return None;
         }
-        if !self.is_named {
-            self.is_named = true;
+        if self.told == Told::Number {
+            self.told = Told::Name;
             // Without a NUL.
             return Some([&message(PORT_NAME, 1), name.as_bytes()].concat());
         }

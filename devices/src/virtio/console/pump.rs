@@ -77,25 +77,19 @@ impl Pump {
             // A buffer without room is given back: nothing read into it would look like the end.
             let read = if piece.is_empty() { Ok(0) } else { again(|| end.read(piece)) };
             match read {
-                Ok(0) if !piece.is_empty() => break self.keep(ring, Delivery::Ended),
+                Ok(0) if !piece.is_empty() => break keep(ring, Delivery::Ended),
                 Ok(count) => {
                     let written = room.write(piece.get(..count).unwrap_or_default());
                     ring.done(request.head(), written as u32)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    break self.keep(ring, Delivery::Done);
+                    break keep(ring, Delivery::Done);
                 }
-                Err(_) => break self.keep(ring, Delivery::Ended),
+                Err(_) => break keep(ring, Delivery::Ended),
             }
         };
         ring.signal()?;
         Ok(delivery)
-    }
-
-    /// The guest's room stays for later.
-    fn keep<M: Ram>(&self, ring: &mut Ring<M>, delivery: Delivery) -> Delivery {
-        ring.put_back(1);
-        delivery
     }
 
     /// Takes what the guest sends; all of it goes nowhere if there is no end.
@@ -160,6 +154,12 @@ impl Pump {
             }
         }
     }
+}
+
+/// The guest's room stays for later.
+fn keep<M: Ram>(ring: &mut Ring<M>, delivery: Delivery) -> Delivery {
+    ring.put_back(1);
+    delivery
 }
 
 fn again(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

@@ -88,10 +88,15 @@ impl Socket {
     }
 
     /// Waits for the next client, by `token`, or no longer.
-    pub(super) fn listen(&mut self, wants: bool, token: u32, waits: &mut Waits) -> io::Result<()> {
-        if wants != self.is_listening {
-            self.is_listening = wants;
-            if wants {
+    pub(super) fn listen(
+        &mut self,
+        is_free: bool,
+        token: u32,
+        waits: &mut Waits,
+    ) -> io::Result<()> {
+        if is_free != self.is_listening {
+            self.is_listening = is_free;
+            if is_free {
                 waits.add(&self.listener, EventSet::IN, token)?;
             } else {
                 waits.remove(&self.listener)?;

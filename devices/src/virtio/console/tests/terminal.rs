@@ -47,9 +47,9 @@ impl Setting {
     fn new(size: Option<Size>, room: usize) -> Self {
         let terminal = Arc::new(Terminal::new(size).unwrap());
         let (sender, sent) = channel();
-        let (inviter, invited) = channel();
+        let (host, invited) = channel();
         let room = Arc::new(Mutex::new(room));
-        let wire = FakeWire { room: room.clone(), sent: sender, invited: inviter };
+        let wire = FakeWire { room: room.clone(), sent: sender, invited: host };
         let face = TerminalFace::new(terminal.clone(), Box::new(wire.clone()));
         let driver = Driver::new(face, Console::new(terminal.clone(), Box::new(wire)));
         Self { driver, terminal, room, sent, invited }
