@@ -95,7 +95,7 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     let reader = Reader::new(&config.ending)?;
     let console = Console::new(config.console, ends, reader);
     let console = console.map_err(|error| host("console", &error))?;
-    let ports = resources.ports.as_ref().map(Ports::bell);
+    let bell = resources.ports.as_ref().map(Ports::bell);
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
     let assembly = Assembly::new(config, cmdline.text, resources, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
@@ -155,7 +155,7 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
         guest,
         stops,
         console,
-        ports,
+        ports: bell,
         signals,
         button,
         timeout,
