@@ -48,13 +48,22 @@ pub fn command_line(user: &str, debug: bool) -> Result<CommandLine, CommandLineE
 
 /// The user's command line with these words for the kernel, unless it says where the root file system is.
 pub fn with_root(user: &str, root: &[&str]) -> String {
+    with(user, "root=", root)
+}
+
+/// The user's command line with these words for the kernel, unless it says what the console is.
+pub fn with_console(user: &str, console: &[&str]) -> String {
+    with(user, "console=", console)
+}
+
+fn with(user: &str, choice: &str, added: &[&str]) -> String {
     let words = words(user);
     let end = words.iter().position(|word| *word == "--");
     let (kernel, init) = words.split_at(end.unwrap_or(words.len()));
-    if kernel.iter().any(|word| word.starts_with("root=")) {
+    if kernel.iter().any(|word| word.starts_with(choice)) {
         return user.to_owned();
     }
-    [kernel, root, init].concat().join(" ")
+    [kernel, added, init].concat().join(" ")
 }
 
 /// Printable ASCII is what every guest takes. Linux would split at a tab or newline too, but show it in its log.
@@ -191,6 +200,15 @@ mod tests {
         let line = command_line("  a   b=\"c   d\"  e ", false).unwrap();
 
         assert_eq!(line.text, "a b=\"c   d\" e");
+    }
+
+    #[test]
+    fn a_console_is_added_before_inits_words_unless_there_is_one() {
+        let with = |user| with_console(user, &["console=hvc0", "earlycon"]);
+
+        assert_eq!(with(""), "console=hvc0 earlycon");
+        assert_eq!(with("quiet -- sh console=x"), "quiet console=hvc0 earlycon -- sh console=x");
+        assert_eq!(with("a console=ttyAMA0 -- b"), "a console=ttyAMA0 -- b");
     }
 
     #[test]

@@ -217,6 +217,7 @@ mod tests {
             gic: crate::fdt::Gic::V3,
             virtio: 0,
             pmu: true,
+            uart: true,
             cmdline: "",
             initrd: None,
             rng_seed: &[],

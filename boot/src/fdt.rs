@@ -36,6 +36,8 @@ pub struct Machine<'a> {
     pub gic: Gic,
     /// Whether the vCPUs have a PMU.
     pub pmu: bool,
+    /// Whether the guest is told of the UART.
+    pub uart: bool,
     /// How many virtio-mmio transports have a device; what there is no room for is left out.
     pub virtio: usize,
     /// Kernel command line.
@@ -87,7 +89,9 @@ pub fn build(machine: &Machine) -> Result<Vec<u8>> {
         fdt.property_u32("#address-cells", 2)?;
         fdt.property_u32("#size-cells", 2)?;
         fdt.property_u32("interrupt-parent", GIC_PHANDLE)?;
-        aliases(fdt)?;
+        if machine.uart {
+            aliases(fdt)?;
+        }
         chosen(fdt, machine)?;
         memory(fdt, machine.ram_size)?;
         cpus(fdt, machine.mpidrs)?;
@@ -98,7 +102,9 @@ pub fn build(machine: &Machine) -> Result<Vec<u8>> {
         }
         intc(fdt, machine)?;
         apb_clock(fdt)?;
-        uart(fdt)?;
+        if machine.uart {
+            uart(fdt)?;
+        }
         rtc(fdt)?;
         gpio(fdt)?;
         gpio_keys(fdt)?;
@@ -130,7 +136,9 @@ fn aliases(fdt: &mut FdtWriter) -> Result<()> {
 fn chosen(fdt: &mut FdtWriter, machine: &Machine) -> Result<()> {
     node(fdt, "chosen", |fdt| {
         fdt.property_string("bootargs", machine.cmdline)?;
-        fdt.property_string("stdout-path", &format!("/{}", uart_name()))?;
+        if machine.uart {
+            fdt.property_string("stdout-path", &format!("/{}", uart_name()))?;
+        }
         if let Some(initrd) = machine.initrd {
             fdt.property_u64("linux,initrd-start", initrd.start())?;
             fdt.property_u64("linux,initrd-end", initrd.end())?;

@@ -9,3 +9,4 @@ pub mod pl011;
 pub mod pvpanic;
 pub mod rtc;
 pub mod virtio;
+pub mod wire;

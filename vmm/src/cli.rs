@@ -1,5 +1,6 @@
 //! The command line: words to a checked [`Config`]. Pure; no file is opened here.
 
+mod console;
 pub mod ending;
 pub mod network;
 mod storage;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
+pub use console::{Console, Port};
 pub use ending::{Ending, Pattern};
 pub use storage::{Disk, Share};
 
@@ -67,6 +69,14 @@ struct Args {
     /// sockets: cid=N,path=PATH, the guest's context and the Unix socket that leads to it
     #[argh(option, arg_name = "SOCKETS")]
     vsock: Option<String>,
+
+    /// the console on standard input and output: pl011 (default, a serial port), virtio (hvc0) or none
+    #[argh(option, arg_name = "WHAT", default = "String::from(\"pl011\")")]
+    console: String,
+
+    /// a channel: NAME=PATH, a virtio port in the guest and the Unix socket that leads to it
+    #[argh(option, arg_name = "PORT")]
+    port: Vec<String>,
 
     /// serve GDB at PORT (on loopback; 0: a free one), HOST:PORT, unix:PATH or stdio; the guest waits for a debugger
     #[argh(option, arg_name = "ADDRESS")]
@@ -155,6 +165,10 @@ pub struct Config {
     pub net: Option<network::Net>,
     /// Sockets.
     pub vsock: Option<vsock::Vsock>,
+    /// What is on standard input and output.
+    pub console: Console,
+    /// Channels, each with a name of its own.
+    pub ports: Vec<Port>,
     /// GDB server.
     pub gdb: Option<GdbAddress>,
     /// Whether the guest runs before a debugger came.
@@ -205,6 +219,15 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
     if args.dtb.is_some() && args.dump_dtb.is_some() {
         return Err("--dump-dtb: writes the generated device tree, which --dtb replaces".to_owned());
     }
+    let ending = Ending {
+        timeout: args.timeout.map(|text| ending::duration("--timeout", &text)).transpose()?,
+        until: args.until.map(|text| ending::pattern("--until", &text)).transpose()?,
+        fail_on: args.fail_on.map(|text| ending::pattern("--fail-on", &text)).transpose()?,
+        on_panic: ending::on_panic(&args.on_panic)?,
+        console_log: args.console_log,
+        report: args.report,
+    };
+    let console = Console::parse(&args.console, &ending)?;
     Ok(Request::Run(Box::new(Config {
         kernel,
         initrd: args.initrd,
@@ -216,18 +239,13 @@ pub fn parse(words: &[&str]) -> Result<Request, String> {
         shares: Share::parse_all(&args.share)?,
         net: args.net.as_deref().map(network::net).transpose()?,
         vsock: args.vsock.as_deref().map(vsock::vsock).transpose()?,
+        console,
+        ports: Port::parse_all(&args.port)?,
         gdb: args.gdb.as_deref().map(gdb_address).transpose()?,
         gdb_nowait: args.gdb_nowait,
         vmlinux: args.vmlinux,
         kaslr_seed: args.kaslr_seed.as_deref().map(kaslr_seed).transpose()?,
-        ending: Ending {
-            timeout: args.timeout.map(|text| ending::duration("--timeout", &text)).transpose()?,
-            until: args.until.map(|text| ending::pattern("--until", &text)).transpose()?,
-            fail_on: args.fail_on.map(|text| ending::pattern("--fail-on", &text)).transpose()?,
-            on_panic: ending::on_panic(&args.on_panic)?,
-            console_log: args.console_log,
-            report: args.report,
-        },
+        ending,
         dtb: args.dtb,
         dump_dtb: args.dump_dtb,
     })))

@@ -9,6 +9,7 @@ fn machine(mpidrs: &[u64]) -> Machine<'_> {
         ram_size: 0x2000_0000,
         gic: Gic::V3,
         pmu: false,
+        uart: true,
         virtio: 0,
         cmdline: "console=ttyAMA0",
         initrd: None,
@@ -64,6 +65,14 @@ fn has_the_nodes_of_qemus_virt_and_no_others() {
     assert_eq!(cells(&tree["/"]["#address-cells"]), [2]);
     assert_eq!(cells(&tree["/"]["#size-cells"]), [2]);
     assert_eq!(tree["/"]["interrupt-parent"], tree["/intc@8000000"]["phandle"]);
+}
+
+#[test]
+fn a_machine_without_a_console_tells_of_no_uart() {
+    let tree = tree(&Machine { uart: false, ..machine(ONE) });
+
+    assert!(!children(&tree, "/").iter().any(|name| ["aliases", "pl011@9000000"].contains(name)));
+    assert!(!tree["/chosen"].contains_key("stdout-path"));
 }
 
 #[test]

@@ -32,16 +32,3 @@ mod tests;
 mod uart;
 
 pub use uart::Pl011;
-
-/// The host's end of the serial line.
-///
-/// Both are called from within the guest's accesses, with the UART locked: they must not call back into it.
-pub trait Wire: Send {
-    /// Takes bytes that leave the UART; returns how many. Having taken less than all, the host calls
-    /// [`Pl011::transmit_ready`] once it can take more.
-    fn transmit(&mut self, bytes: &[u8]) -> usize;
-
-    /// The host, having been held back, may call [`Pl011::receive`] again. Once per time held back, and
-    /// not before half of the receive FIFO is free, or all of it where the guest has the timeout interrupt.
-    fn receive_ready(&mut self);
-}

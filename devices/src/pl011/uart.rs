@@ -4,10 +4,10 @@ mod posted;
 
 use std::collections::VecDeque;
 
-use super::Wire;
 use super::registers::{FIFO_DEPTH, Register, cr, fr, ifls, int, lcr_h};
 use crate::bus::{Device, Refused};
 use crate::irq::IrqLine;
+use crate::wire::Wire;
 
 /// A PL011 UART between a guest and a [`Wire`].
 pub struct Pl011 {
@@ -325,7 +325,8 @@ impl Pl011 {
         }
     }
 
-    /// Tells a host that was held back when it is worth its while to go on.
+    /// Tells a host that was held back when it is worth its while to go on: not before half of the receive FIFO is free, or
+    /// all of it where the guest has the timeout interrupt.
     ///
     /// A driver with the timeout interrupt reads until the FIFO is empty: refilled any sooner, it would never
     /// get out of its handler while a long paste lasts. One without it may wait for the trigger level.

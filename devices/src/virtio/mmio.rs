@@ -114,11 +114,6 @@ impl<M: Ram> Mmio<M> {
         &self.kicks
     }
 
-    /// For a front whose configuration space changes.
-    pub fn interrupt(&self) -> Arc<Interrupt> {
-        self.interrupt.clone()
-    }
-
     fn offered(&self) -> u64 {
         self.front.features() | TRANSPORT
     }
@@ -146,8 +141,7 @@ impl<M: Ram> Mmio<M> {
             STATUS => self.status.load(Ordering::Acquire),
             // There is no shared memory: a length of -1 (4.2.2.1).
             SHM_LEN_LOW..=SHM_BASE_HIGH => u32::MAX,
-            // Ours never change while a driver reads them.
-            CONFIG_GENERATION => 0,
+            CONFIG_GENERATION => self.front.generation(),
             _ => return Err(Refused("no register to be read there")),
         })
     }

@@ -6,6 +6,7 @@
 
 pub mod block;
 mod buffers;
+pub mod console;
 pub mod fs;
 mod interrupt;
 pub mod mmio;
@@ -24,7 +25,7 @@ use std::io;
 use vm_memory::GuestMemoryBackend;
 
 pub use buffers::{Buffers, Halves};
-pub use interrupt::Interrupt;
+use interrupt::Interrupt;
 pub use ring::{Request, Ring};
 pub use worker::Waits;
 
@@ -56,6 +57,11 @@ pub trait Front: Send {
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), crate::bus::Refused> {
         let _ = (offset, data);
         Err(crate::bus::Refused("this configuration space is read-only"))
+    }
+
+    /// How often its configuration space has changed, so that a driver which reads it in pieces can tell (2.5).
+    fn generation(&self) -> u32 {
+        0
     }
 }
 

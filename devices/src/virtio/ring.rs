@@ -74,7 +74,7 @@ impl<M: Ram> Ring<M> {
 
     /// The next request; `None` when there is none, or when the device is to stop.
     pub fn take(&mut self) -> Result<Option<Request<M>>, Broken> {
-        if !self.queue.ready() || self.is_stopping.load(Ordering::Acquire) {
+        if !self.queue.ready() || self.is_stopping() {
             return Ok(None);
         }
         let memory = self.memory.clone();
@@ -138,6 +138,11 @@ impl<M: Ram> Ring<M> {
         self.interrupt.configuration();
     }
 
+    /// Whether the device is to stop: what takes long must end early then.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
     /// Has the driver say no more when it adds requests.
     pub fn quiet(&mut self) -> Result<(), Broken> {
         if self.queue.ready() {
@@ -149,7 +154,7 @@ impl<M: Ram> Ring<M> {
     /// Has it say so again. True if it has added some meanwhile.
     pub fn listen(&mut self) -> Result<bool, Broken> {
         let has_more = self.queue.ready() && self.queue.enable_notification(&*self.memory)?;
-        Ok(has_more && !self.is_stopping.load(Ordering::Acquire))
+        Ok(has_more && !self.is_stopping())
     }
 
     /// Serves all there is. `serve` returns how many bytes it wrote into the request's room.

@@ -16,6 +16,7 @@ use devices::irq::IrqLine;
 use devices::pl011::Pl011;
 use devices::pvpanic::Pvpanic;
 use devices::rtc::Pl031;
+use devices::wire::Wire;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::button::Button;
@@ -26,7 +27,7 @@ use super::port::Port;
 use super::resources::Resources;
 use super::scout::Scout;
 use super::{Uart, host, kernel, transports};
-use crate::cli::Config;
+use crate::cli::{Config, Console};
 use crate::debug::engine::Engine;
 use crate::debug::registers::RegisterSet;
 use crate::debug::target::{Handover, Machine};
@@ -34,6 +35,7 @@ use crate::exit::Outcome;
 use crate::kvm::control::{Control, Runner, Undebugged};
 use crate::kvm::plan::{Plan, Redistributors};
 use crate::kvm::vm::{DebugSupport, Vm};
+use crate::kvm::window::Window;
 use crate::message::say;
 
 /// Bytes of entropy for the guest's pool, as QEMU gives.
@@ -60,6 +62,17 @@ struct Unconnected;
 
 impl IrqLine for Unconnected {
     fn set(&self, _: bool) {}
+}
+
+/// Where the UART leads when there is no console.
+struct Nowhere;
+
+impl Wire for Nowhere {
+    fn transmit(&mut self, bytes: &[u8]) -> usize {
+        bytes.len()
+    }
+
+    fn receive_ready(&mut self) {}
 }
 
 impl Assembly {
@@ -145,7 +158,8 @@ impl Assembly {
             ram_size: self.config.memory,
             gic: if vm.is_gicv3() { Gic::V3 } else { Gic::V2 },
             pmu: vm.has_pmu(),
-            virtio: transports::names(&self.resources).len(),
+            uart: self.config.console != Console::None,
+            virtio: transports::names(&self.resources, &self.line).len(),
             cmdline: &self.cmdline,
             initrd: files.placement.initrd,
             rng_seed: &rng_seed,
@@ -213,7 +227,8 @@ impl Assembly {
         let private = layout::TIMER_PPIS.into_iter().zip(TIMERS).chain([(layout::PMU_PPI, "PMU")]);
         let shared =
             [(layout::UART_SPI, "PL011"), (layout::RTC_SPI, "PL031"), (layout::GPIO_SPI, "PL061")];
-        let virtio = (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.resources));
+        let virtio =
+            (layout::VIRTIO_MMIO_SPI..).zip(transports::names(&self.resources, &self.line));
         private
             .map(|(ppi, name)| (layout::ppi_intid(ppi), name))
             .chain(
@@ -222,13 +237,21 @@ impl Assembly {
             .collect()
     }
 
+    /// A new UART. Without a console it is still there, for guests that know of it without a device tree, and connected to
+    /// nothing.
+    fn port(&self, irq: Box<dyn IrqLine>, window: Weak<Mutex<Window>>) -> Port {
+        let line = self.line.clone();
+        match self.config.console {
+            Console::None => Port::new(Pl011::new(irq, Box::new(Nowhere)), Weak::new(), line),
+            _ => Port::new(Pl011::new(irq, Box::new(line.clone())), window, line),
+        }
+    }
+
     /// New devices.
     fn bus(&self, vm: &Vm) -> Result<Bus, Outcome> {
         self.line.begin_anew();
         let irq = Box::new(vm.irq_line(layout::spi_intid(layout::UART_SPI)));
-        let uart = Pl011::new(irq, Box::new(self.line.clone()));
-        *self.uart.lock().unwrap_or_else(PoisonError::into_inner) =
-            Port::new(uart, vm.window(), self.line.clone());
+        *self.uart.lock().unwrap_or_else(PoisonError::into_inner) = self.port(irq, vm.window());
         let rtc = Arc::new(Mutex::new(Pl031::new()));
         let irq = Box::new(vm.irq_line(layout::spi_intid(layout::GPIO_SPI)));
         *self.button.lock().unwrap_or_else(PoisonError::into_inner) = Pl061::new(irq);
@@ -246,7 +269,7 @@ impl Assembly {
             .map_err(|error| host("bus", &error))?;
         bus.insert(range(layout::PVPANIC)?, "pvpanic", Arc::new(Mutex::new(pvpanic)))
             .map_err(|error| host("bus", &error))?;
-        transports::insert(&mut bus, vm, &self.resources)?;
+        transports::insert(&mut bus, vm, &self.resources, &self.line)?;
         Ok(bus)
     }
 }

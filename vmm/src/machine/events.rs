@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use devices::virtio::console::Bell;
 use event_manager::{EventManager, SubscriberOps};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -21,6 +22,7 @@ use super::console::{Ends, RunningConsole};
 use super::hang::whereabouts;
 use super::loading::Loading;
 use super::output::News;
+use super::ports;
 use super::report::{self, Facts};
 use super::signals::Signals;
 use super::terminal;
@@ -94,6 +96,8 @@ pub struct Parts {
     pub stops: Arc<EventFd>,
     /// The console.
     pub console: RunningConsole,
+    /// Of the guest's channels.
+    pub ports: Option<Arc<Bell>>,
     /// Signals.
     pub signals: Signals,
     /// The guest's power button.
@@ -330,6 +334,12 @@ impl Loop {
         } else {
             FLUSH_LIMIT
         };
+        if is_parked && outcome.is_of_guest() {
+            self.parts.console.drain(limit);
+            if let Some(bell) = &self.parts.ports {
+                ports::drain(bell, limit);
+            }
+        }
         output.flush(limit);
         let is_open = outcome.is_of_guest() || matches!(outcome, Outcome::TimedOut(_));
         let verdict = if is_open { output.verdict(true) } else { None };

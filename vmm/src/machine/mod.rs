@@ -14,10 +14,12 @@ mod network;
 mod output;
 mod parent;
 mod port;
+mod ports;
 mod report;
 mod resources;
 mod scout;
 mod signals;
+mod size;
 mod sockets;
 mod storage;
 mod terminal;
@@ -38,11 +40,12 @@ use self::events::{Guest, Insight, Parts};
 use self::files::{Files, chain};
 use self::loading::Loading;
 use self::port::Port;
+use self::ports::Ports;
 use self::report::Facts;
 use self::resources::Resources;
 use self::timers::Countdown;
 use crate::cli::ending::OnPanic;
-use crate::cli::{Config, GdbAddress};
+use crate::cli::{self, Config, GdbAddress};
 use crate::debug::server::Server;
 use crate::debug::target;
 use crate::debug::transport::{Listener, Stdio, Transport};
@@ -77,17 +80,22 @@ pub fn run(config: &Config) -> Outcome {
 fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     let files = Files::open(config)?;
     let resources = Resources::open(config)?;
-    let cmdline = command_line(&with_root(config), config.gdb.is_some())
+    let cmdline = command_line(&with_devices(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
     // While there is but one thread.
     let transport = config.gdb.as_ref().map(transport).transpose()?;
     // Before any other is made: all of them inherit which signals are blocked.
     let signals = signals::Signals::block().map_err(|error| host("signals", &error))?;
 
-    let ends =
-        if config.gdb == Some(GdbAddress::Stdio) { Ends::Error } else { Ends::InputAndOutput };
+    let ends = match (config.console, &config.gdb) {
+        (cli::Console::None, _) => Ends::Nothing,
+        (_, Some(GdbAddress::Stdio)) => Ends::Error,
+        _ => Ends::InputAndOutput,
+    };
     let reader = Reader::new(&config.ending)?;
-    let console = Console::new(ends, reader).map_err(|error| host("console", &error))?;
+    let console = Console::new(config.console, ends, reader);
+    let console = console.map_err(|error| host("console", &error))?;
+    let bell = resources.ports.as_ref().map(Ports::bell);
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
     let assembly = Assembly::new(config, cmdline.text, resources, console.line(), Arc::new(stops));
     let vm = assembly.vm()?;
@@ -143,19 +151,33 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     };
     let timeout = config.ending.timeout.map(Countdown::start).transpose();
     let timeout = timeout.map_err(|error| host("timer", &error))?;
-    let parts =
-        Parts { guest, stops, console, signals, button, timeout, names, parent: parent::watch() };
+    let parts = Parts {
+        guest,
+        stops,
+        console,
+        ports: bell,
+        signals,
+        button,
+        timeout,
+        names,
+        parent: parent::watch(),
+    };
     events::run(parts, &config.ending).map_err(|error| host("event loop", &error))
 }
 
-/// The user's command line, and where the root file system is if it is a share.
-fn with_root(config: &Config) -> String {
-    match config.shares.iter().find(|share| share.is_root()) {
+/// The user's command line, and where the root file system is if it is a share, and the console if it is not the UART.
+fn with_devices(config: &Config) -> String {
+    let cmdline = match config.shares.iter().find(|share| share.is_root()) {
         Some(share) => {
             let mode = if share.is_read_only { "ro" } else { "rw" };
             cmdline::with_root(&config.cmdline, &["root=root", "rootfstype=virtiofs", mode])
         }
         None => config.cmdline.clone(),
+    };
+    match config.console {
+        // The UART says what there is to say until the driver of the other is there, and if it never is.
+        cli::Console::Virtio => cmdline::with_console(&cmdline, &["console=hvc0", "earlycon"]),
+        cli::Console::Pl011 | cli::Console::None => cmdline,
     }
 }
 

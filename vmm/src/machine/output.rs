@@ -1,7 +1,7 @@
-//! The console's way out: a bounded queue between the UART and standard output, or standard error.
+//! The console's way out: a bounded queue between the UART, or a virtio console, and standard output, or standard error.
 //!
 //! A thread of its own writes, so that a reader that does not read stops neither the vCPUs' threads
-//! nor the event loop: the queue fills, the UART says it is full, and the guest waits.
+//! nor the event loop: the queue fills, the device says it is full, and the guest waits.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use devices::virtio::console::Terminal;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
@@ -42,7 +43,7 @@ pub struct Output {
 struct State {
     queue: Vec<u8>,
     is_writing: bool,
-    /// The UART holds bytes back until there is room.
+    /// A device holds bytes back until there is room.
     is_full: bool,
     /// The UART is asked for bytes, instead of waiting for them.
     is_burst: bool,
@@ -93,10 +94,11 @@ impl Output {
         self: &Arc<Self>,
         sink: impl Write + AsFd + Send + 'static,
         uart: Uart,
+        port: Option<Arc<Terminal>>,
     ) -> io::Result<()> {
         let output = self.clone();
         let thread = thread::Builder::new().name("console".to_owned());
-        thread.spawn(move || output.write_all(sink, &uart))?;
+        thread.spawn(move || output.write_all(sink, &uart, port.as_deref()))?;
         Ok(())
     }
 
@@ -208,7 +210,7 @@ impl Output {
         let _ = self.news.write(1);
     }
 
-    fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart) {
+    fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart, port: Option<&Terminal>) {
         let mut is_open = true;
         loop {
             self.wait_for_output();
@@ -230,6 +232,9 @@ impl Output {
             }
             if was_full {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).transmit_ready();
+                if let Some(port) = port {
+                    port.transmit_ready();
+                }
             }
             self.lock().is_writing = false;
             self.changed.notify_all();

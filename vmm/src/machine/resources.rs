@@ -4,6 +4,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::host;
 use super::network::Wire;
+use super::ports::Ports;
 use super::sockets::Sockets;
 use super::storage::Storage;
 use crate::cli::Config;
@@ -17,6 +18,8 @@ pub struct Resources {
     pub net: Option<Wire>,
     /// The guest's way to Unix sockets.
     pub vsock: Option<Sockets>,
+    /// Its channels to others.
+    pub ports: Option<Ports>,
 }
 
 impl Resources {
@@ -28,7 +31,8 @@ impl Resources {
         let storage = Storage::open(config)?;
         let net = config.net.as_ref().map(Wire::open).transpose()?;
         let vsock = config.vsock.as_ref().map(Sockets::open).transpose()?;
-        Ok(Self { storage, net, vsock })
+        let ports = Ports::open(&config.ports)?;
+        Ok(Self { storage, net, vsock, ports })
     }
 }
 

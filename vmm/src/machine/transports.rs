@@ -7,9 +7,10 @@ use devices::bus::{Bus, Range};
 use devices::virtio::mmio::{Mmio, QUEUE_NOTIFY};
 use devices::virtio::{Backend, Front, block, fs, rng};
 
+use super::console::Line;
 use super::resources::Resources;
 use super::storage::Opened;
-use super::{host, sockets};
+use super::{host, ports, sockets};
 use crate::exit::Outcome;
 use crate::kvm::error::Error;
 use crate::kvm::memory::Memory;
@@ -27,16 +28,19 @@ pub struct Virtio {
 }
 
 /// What the devices are called, in the order of their transports.
-pub fn names(resources: &Resources) -> Vec<&'static str> {
+pub fn names(resources: &Resources, line: &Line) -> Vec<&'static str> {
     let disks = resources.storage.disks.iter().map(|_| "virtio-blk");
     let shares = resources.storage.shares.iter().map(|_| "virtio-fs");
     let net = resources.net.iter().map(|_| "virtio-net");
     let vsock = resources.vsock.iter().map(|_| "virtio-vsock");
-    ["virtio-rng"].into_iter().chain(disks).chain(shares).chain(net).chain(vsock).collect()
+    let console = line.port().map(|_| "virtio-console");
+    let ports = resources.ports.iter().map(|_| "virtio-serial");
+    let first = ["virtio-rng"].into_iter().chain(disks).chain(shares);
+    first.chain(net).chain(vsock).chain(console).chain(ports).collect()
 }
 
 /// Makes new ones.
-fn devices(vm: &Vm, resources: &Resources) -> Result<Vec<Virtio>, Outcome> {
+fn devices(vm: &Vm, resources: &Resources, line: &Line) -> Result<Vec<Virtio>, Outcome> {
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
     let entropy =
         Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
@@ -59,16 +63,20 @@ fn devices(vm: &Vm, resources: &Resources) -> Result<Vec<Virtio>, Outcome> {
     let first = [entropy].into_iter().chain(disks).map(Ok);
     let net = resources.net.iter().map(|wire| Ok(wire.card()));
     let vsock = resources.vsock.iter().map(sockets::device);
+    let console = line.port().map(|terminal| Ok(ports::console(terminal, line)));
+    let ports = resources.ports.iter().map(ports::channels);
     first
         .chain(shares.map(|share| share.map_err(|error: Error| error.into())))
         .chain(net)
         .chain(vsock)
+        .chain(console)
+        .chain(ports)
         .collect()
 }
 
 /// Makes new ones and puts them into the guest.
-pub fn insert(bus: &mut Bus, vm: &Vm, resources: &Resources) -> Result<(), Outcome> {
-    for (number, virtio) in devices(vm, resources)?.into_iter().enumerate() {
+pub fn insert(bus: &mut Bus, vm: &Vm, resources: &Resources, line: &Line) -> Result<(), Outcome> {
+    for (number, virtio) in devices(vm, resources, line)?.into_iter().enumerate() {
         let Virtio { name, front, backend } = virtio;
         let Some(region) = layout::virtio_mmio(number) else {
             return Err(Outcome::Unusable(format!(

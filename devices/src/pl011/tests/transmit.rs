@@ -1,5 +1,5 @@
 use super::*;
-use crate::pl011::Wire;
+use crate::wire::Wire;
 
 /// FIFOs on, transmit interrupt unmasked, half full as trigger level.
 fn transmitting() -> Rig {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::pl011::Wire;
+use crate::wire::Wire;
 
 /// Clones share the wire.
 #[derive(Clone, Default)]

@@ -17,6 +17,7 @@ enum Source {
     Stops,
     News,
     Room,
+    Resize,
     Stdin,
     Signals,
     Timeout,
@@ -132,7 +133,8 @@ impl MutEventSubscriber for Subscriber {
         let timeout =
             state.parts.timeout.as_ref().map(|timeout| (timeout.as_raw_fd(), Source::Timeout));
         let parent = state.parts.parent.as_ref().map(|fd| (fd.as_raw_fd(), Source::Parent));
-        for (fd, source) in fixed.into_iter().chain(timeout).chain(parent) {
+        let resizes = state.parts.console.resizes().map(|fd| (fd.as_raw_fd(), Source::Resize));
+        for (fd, source) in fixed.into_iter().chain(timeout).chain(parent).chain(resizes) {
             if let Err(error) = ops.add(watch(fd, source, EventSet::IN)) {
                 state.outcome = Some(Outcome::HostFailed(format!("epoll: {error:?}")));
             }
@@ -156,6 +158,8 @@ impl MutEventSubscriber for Subscriber {
             state.on_news();
         } else if is(Source::Room) {
             state.parts.console.feed();
+        } else if is(Source::Resize) {
+            state.parts.console.resize();
         } else if is(Source::Stdin) {
             state.on_input();
         } else if is(Source::Signals) {
