@@ -16,36 +16,36 @@ pub struct Wire {
     /// As the user has it.
     name: String,
     mac: [u8; 6],
-    wire: Shared,
+    carrier: Shared,
 }
 
 impl Wire {
     /// Opens or connects it.
     pub fn open(net: &Net) -> Result<Self, Outcome> {
-        let (name, wire) = match &net.network {
+        let (name, carrier) = match &net.network {
             Network::Tap(name) => (format!("--net tap={name}"), tap(name)),
             Network::Passt(path) => {
-                let wire =
+                let carrier =
                     Stream::connect(path).map(|stream| Arc::new(Mutex::new(stream)) as Shared);
-                let wire = wire
+                let carrier = carrier
                     .map_err(|error| format!("{error}, expected the socket of a running passt"));
-                (format!("--net passt={}", path.display()), wire)
+                (format!("--net passt={}", path.display()), carrier)
             }
         };
-        let wire = wire.map_err(|what| Outcome::Unusable(format!("{name}: {what}")))?;
-        Ok(Self { name, mac: net.mac, wire })
+        let carrier = carrier.map_err(|what| Outcome::Unusable(format!("{name}: {what}")))?;
+        Ok(Self { name, mac: net.mac, carrier })
     }
 
     /// A card for a new guest.
     pub fn card(&self) -> Virtio {
         let link = Link::new(true.into());
         let front = {
-            let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-            net::Net::new(self.mac, &*wire, link.clone())
+            let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
+            net::Net::new(self.mac, &*carrier, link.clone())
         };
         let name = self.name.clone();
         let report = Box::new(move |what: &str| say(format_args!("{name}: {what}")));
-        let backend = Carrier::new(self.wire.clone(), link, report);
+        let backend = Carrier::new(self.carrier.clone(), link, report);
         Virtio { name: "virtio-net", front: Box::new(front), backend: Box::new(backend) }
     }
 }
