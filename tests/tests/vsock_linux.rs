@@ -75,7 +75,7 @@ fn linux_and_the_host_connect_to_each_other() {
     stream.read_exact(&mut [0; 100]).unwrap();
     drop(stream);
     shell.minivmm.console.expect("over\r\n");
-    shell.begin("$to 2 5003 </dev/zero & sleep 1000 | $to 2 5003 & jobs -p >/pids");
+    shell.begin("$to 2 5003 </dev/zero & $to 2 5003 <&- &");
     let mut streams = [gone.accept().unwrap().0, gone.accept().unwrap().0];
     shell.run("busybox killall -9 connection; wait");
     for stream in &mut streams {

@@ -101,6 +101,15 @@ impl Carrier {
         }
     }
 
+    /// Has the wire keep what comes while the guest has no room, if it can.
+    fn hold(&mut self) -> bool {
+        let held = if self.is_torn() { Ok(false) } else { self.wire().hold() };
+        held.unwrap_or_else(|error| {
+            self.failure = Some(error);
+            false
+        })
+    }
+
     /// Puts a packet into as many buffers as it takes. False, with nothing taken, if there are too few: then the driver says when it adds some.
     fn put<M: Ram>(&mut self, ring: &mut Ring<M>, len: usize) -> Result<bool, Broken> {
         let can_merge = self.features & F_MRG_RXBUF != 0;
@@ -193,8 +202,8 @@ impl Carrier {
             }
             if has_more[RECEIVE] {
                 has_more[RECEIVE] = self.deliver(receive)?;
-                // A guest without room leaves its packets where they are.
-                self.watched.set(EventSet::IN, self.waiting.is_none());
+                let is_ready = self.waiting.is_none() || self.hold();
+                self.watched.set(EventSet::IN, is_ready);
             }
         }
         if ways[TRANSMIT] && !self.is_torn() {

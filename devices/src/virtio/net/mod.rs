@@ -62,6 +62,12 @@ pub trait Wire: Send {
     /// torn.
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize>;
 
+    /// Takes what has come, for later: the guest has no room. False if there is no room for that here, either, so that it is no use to
+    /// wait for more.
+    fn hold(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Sends a packet. `WouldBlock` if there is no room for it: then it is asked again once there is.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 

@@ -13,6 +13,11 @@ use crate::virtio::unix;
 const PREFIX: usize = 4;
 /// Bytes read at once: some frames at a time, so that small ones cost less than a system call each.
 const CHUNK: usize = 128 << 10;
+/// Bytes held while the guest has no room. passt does not wait until its socket has room, which is for three of the longest frames: it drops
+/// what does not fit, and gives a connection up that lost too much. This is more than Linux has under way in one (`tcp_rmem`).
+const MOST: usize = 8 << 20;
+/// Bytes delivered before it is read again what came meanwhile.
+const READ_AGAIN: usize = 64 << 10;
 /// What passt takes unless told otherwise: a packet of IPv4 in whole words.
 const MTU: u16 = 65520;
 
@@ -23,9 +28,11 @@ pub struct Stream {
     /// Its other end has gone, or talks nonsense.
     is_torn: bool,
     /// Read and not delivered yet.
-    input: Box<[u8]>,
+    input: Vec<u8>,
     start: usize,
     end: usize,
+    /// Bytes delivered since it was last read.
+    delivered: usize,
     /// Of a frame that has gone out in part, the rest.
     output: VecDeque<u8>,
 }
@@ -37,9 +44,10 @@ impl Stream {
             path: path.to_owned(),
             socket: unix::connect(path)?,
             is_torn: false,
-            input: vec![0; CHUNK.max(PREFIX + LONGEST)].into_boxed_slice(),
+            input: Vec::new(),
             start: 0,
             end: 0,
+            delivered: 0,
             output: VecDeque::new(),
         })
     }
@@ -63,16 +71,40 @@ impl Stream {
         Ok(self.input.get(start..start + len))
     }
 
-    /// Reads more, behind what is held.
-    fn fill(&mut self) -> io::Result<()> {
-        self.input.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+    /// Reads more, behind what is held. False if that is as much as may be.
+    fn fill(&mut self) -> io::Result<bool> {
+        let held = self.end - self.start;
+        if held >= MOST {
+            return Ok(false);
+        }
+        // To the front only if that is less than what has been delivered: each byte moves once at most.
+        if held <= self.start {
+            self.input.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, held);
+        }
+        if self.input.len() - self.end < CHUNK {
+            self.input.resize(self.end + CHUNK, 0);
+        }
         let room = self.input.get_mut(self.end..).unwrap_or_default();
-        match self.socket.read(room)? {
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "its other end is gone")),
-            count => {
+        match self.socket.read(room) {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "its other end is gone")),
+            Ok(count) => {
                 self.end += count;
-                Ok(())
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads all that has come. False if it is more than may be held.
+    fn read(&mut self) -> io::Result<bool> {
+        self.delivered = 0;
+        loop {
+            match self.fill() {
+                Ok(true) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                other => return other,
             }
         }
     }
@@ -92,6 +124,9 @@ impl Stream {
 
     /// The next frame, behind room for a header in `packet`.
     fn next(&mut self, packet: &mut [u8]) -> io::Result<usize> {
+        if self.delivered >= READ_AGAIN {
+            self.read()?;
+        }
         loop {
             if let Some(frame) = self.complete()? {
                 let len = HEADER + frame.len();
@@ -99,12 +134,11 @@ impl Stream {
                 let (header, room) = packet.split_at_mut(HEADER);
                 header.fill(0);
                 room.copy_from_slice(frame);
+                self.delivered += len;
                 return Ok(len);
             }
-            match self.fill() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => other?,
-            }
+            // Less than a frame is never as much as may be.
+            self.fill()?;
         }
     }
 
@@ -145,6 +179,11 @@ impl Wire for Stream {
 
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {
         let result = self.next(packet);
+        self.check(result)
+    }
+
+    fn hold(&mut self) -> io::Result<bool> {
+        let result = self.read();
         self.check(result)
     }
 
