@@ -242,7 +242,8 @@ impl Control {
         }
     }
 
-    /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN returns.
+    /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN
+    /// returns, and a device that the guest resets is waited for a few seconds at most.
     pub fn park(&self) {
         order_parking(&self.shared, self.shared.slots.iter());
         self.shared.slots.iter().for_each(Slot::wait_until_parked);

@@ -24,8 +24,10 @@ pub struct Storage {
 
 /// A disk that is open.
 pub struct Opened {
-    /// Its sectors.
+    /// Its sectors. A request that the host does not finish keeps it locked.
     pub disk: block::Shared,
+    /// What drivers see of it.
+    pub face: block::Face,
     /// What the user called it.
     pub words: cli::Disk,
 }
@@ -37,7 +39,8 @@ impl Storage {
             let disk = open(words).map_err(|why| {
                 Outcome::Unusable(format!("--disk {}: {why}", words.path.display()))
             })?;
-            Ok(Opened { disk: Arc::new(Mutex::new(disk)), words: words.clone() })
+            let disk = Arc::new(Mutex::new(disk));
+            Ok(Opened { face: block::Face::new(&disk), disk, words: words.clone() })
         });
         let shares = config.shares.iter().map(|words| {
             let folder = folder(words).map_err(|why| {
