@@ -18,7 +18,8 @@ use crate::words::Words;
 
 pub use thread::Peers;
 
-/// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for.
+/// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for. The devices' threads have the same
+/// signal, for the same.
 const KICK_SIGNAL: Signal = Signal::SIGUSR1;
 
 /// What a vCPU's thread is told to do next.

@@ -1,7 +1,11 @@
 //! What guests may do with the files of a folder: what the user may, or read alone.
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fuse_backend_rs::abi::fuse_abi::{CreateIn, stat64, statvfs64};
@@ -11,7 +15,8 @@ use fuse_backend_rs::api::filesystem::{
 };
 use fuse_backend_rs::passthrough::{Config, PassthroughFs};
 use nix::errno::Errno;
-use nix::libc::{O_ACCMODE, O_RDONLY, O_TRUNC};
+use nix::libc::{ENOENT, O_ACCMODE, O_RDONLY, O_TRUNC};
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::Folder;
 
@@ -34,21 +39,59 @@ pub(super) struct Share {
     files: Files,
     is_read_only: bool,
     owner: Option<Owner>,
+    /// Any descriptor, to find out which one would be the next.
+    any: Arc<File>,
+    /// Descriptors from this one on are not for guests, each of whose files is one: the rest of minivmm needs some.
+    pub(super) reserved: RawFd,
+    /// Set when a driver begins.
+    is_first: Arc<AtomicBool>,
 }
+
+/// As many as are kept from guests.
+const RESERVED: u64 = 64;
 
 /// How long the guest may believe what it was told of a file that somebody else changes.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 impl Share {
-    pub(super) fn new(root: String, folder: &Folder) -> io::Result<Self> {
+    pub(super) fn new(
+        root: String,
+        folder: &Folder,
+        is_first: &Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let config = Config {
             root_dir: root,
+            // Files keep their numbers, with the file system's among the upper bits. Of numbers of its own the crate would
+            // remember each that it ever gave.
+            use_host_ino: true,
             entry_timeout: BELIEVED,
             attr_timeout: BELIEVED,
             ..Config::default()
         };
         let files = Files::new(config)?;
-        Ok(Self { files, is_read_only: folder.is_read_only, owner: folder.owner })
+        let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        let reserved = limit - RESERVED.min(limit / 2);
+        Ok(Self {
+            files,
+            is_read_only: folder.is_read_only,
+            owner: folder.owner,
+            any: folder.file.clone(),
+            reserved: RawFd::try_from(reserved).unwrap_or(RawFd::MAX),
+            is_first: is_first.clone(),
+        })
+    }
+
+    /// The files, if there is a descriptor for one more.
+    fn more(&self) -> io::Result<&Files> {
+        // The lowest one that is free.
+        let next = self.any.try_clone()?;
+        if next.as_raw_fd() < self.reserved { Ok(&self.files) } else { Err(Errno::ENFILE.into()) }
+    }
+
+    /// The same, if guests may change them.
+    fn more_writable(&self) -> io::Result<&Files> {
+        self.writable()?;
+        self.more()
     }
 
     fn writable(&self) -> io::Result<&Files> {
@@ -102,6 +145,7 @@ impl FileSystem for Share {
             | FsOptions::PARALLEL_DIROPS
             | FsOptions::ATOMIC_O_TRUNC
             | FsOptions::AUTO_INVAL_DATA;
+        self.is_first.store(true, Ordering::Relaxed);
         Ok((self.files.init(capable)? - FsOptions::PERFILE_DAX) | wanted)
     }
 
@@ -110,7 +154,7 @@ impl FileSystem for Share {
     }
 
     fn lookup(&self, context: &Context, parent: Inode, name: &CStr) -> io::Result<Entry> {
-        Ok(self.entry(self.files.lookup(context, parent, plain(name)?)?))
+        Ok(self.entry(self.more()?.lookup(context, parent, plain(name)?)?))
     }
 
     fn forget(&self, context: &Context, inode: Inode, count: u64) {
@@ -159,7 +203,7 @@ impl FileSystem for Share {
         parent: Inode,
         name: &CStr,
     ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.symlink(context, target, parent, plain(name)?)?))
+        Ok(self.entry(self.more_writable()?.symlink(context, target, parent, plain(name)?)?))
     }
 
     fn mknod(
@@ -171,7 +215,7 @@ impl FileSystem for Share {
         device: u32,
         umask: u32,
     ) -> io::Result<Entry> {
-        let files = self.writable()?;
+        let files = self.more_writable()?;
         Ok(self.entry(files.mknod(context, parent, plain(name)?, mode, device, umask)?))
     }
 
@@ -183,7 +227,7 @@ impl FileSystem for Share {
         mode: u32,
         umask: u32,
     ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.mkdir(context, parent, plain(name)?, mode, umask)?))
+        Ok(self.entry(self.more_writable()?.mkdir(context, parent, plain(name)?, mode, umask)?))
     }
 
     fn unlink(&self, context: &Context, parent: Inode, name: &CStr) -> io::Result<()> {
@@ -213,7 +257,12 @@ impl FileSystem for Share {
         parent: Inode,
         name: &CStr,
     ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.link(context, inode, parent, plain(name)?)?))
+        let linked = self.more_writable()?.link(context, inode, parent, plain(name)?);
+        Ok(self.entry(linked.map_err(|error| match error.raw_os_error() {
+            // How hosts before Linux 6.10 refuse to link a descriptor for anybody but root (linkat(2), AT_EMPTY_PATH).
+            Some(ENOENT) if self.owner.is_some() => Errno::EPERM.into(),
+            _ => error,
+        })?))
     }
 
     fn open(
@@ -227,7 +276,7 @@ impl FileSystem for Share {
         if mode & O_ACCMODE != O_RDONLY || mode & O_TRUNC != 0 {
             self.writable()?;
         }
-        self.files.open(context, inode, flags, fuse_flags)
+        self.more()?.open(context, inode, flags, fuse_flags)
     }
 
     fn create(
@@ -238,7 +287,7 @@ impl FileSystem for Share {
         args: CreateIn,
     ) -> io::Result<(Entry, Option<Handle>, OpenOptions, Option<u32>)> {
         let (entry, handle, options, backing) =
-            self.writable()?.create(context, parent, plain(name)?, args)?;
+            self.more_writable()?.create(context, parent, plain(name)?, args)?;
         Ok((self.entry(entry), handle, options, backing))
     }
 
@@ -328,9 +377,10 @@ impl FileSystem for Share {
         &self,
         context: &Context,
         inode: Inode,
-        flags: u32,
+        _: u32,
     ) -> io::Result<(Option<Handle>, OpenOptions)> {
-        self.files.opendir(context, inode, flags)
+        // The guest's flags are none of the host's business: O_TMPFILE would make a file.
+        self.more()?.opendir(context, inode, O_RDONLY.cast_unsigned())
     }
 
     fn readdir(
@@ -354,8 +404,18 @@ impl FileSystem for Share {
         offset: u64,
         add: &mut dyn FnMut(DirEntry, Entry) -> io::Result<usize>,
     ) -> io::Result<()> {
-        let mut add = |found: DirEntry, entry: Entry| add(found, self.entry(entry));
-        self.files.readdirplus(context, inode, handle, size, offset, &mut add)
+        let (mut has_some, mut full) = (false, Ok(()));
+        let mut add = |found: DirEntry, entry: Entry| match self.more() {
+            Ok(_) => add(found, self.entry(entry)).inspect(|added| has_some |= *added != 0),
+            // As if there were no room for it: the crate forgets it again.
+            Err(error) => {
+                full = Err(error);
+                Ok(0)
+            }
+        };
+        self.files.readdirplus(context, inode, handle, size, offset, &mut add)?;
+        // What there is of them is an answer, but nothing would be the folder's end.
+        if has_some { Ok(()) } else { full }
     }
 
     fn fsyncdir(
