@@ -3,6 +3,8 @@
 //! That crate has versions of vm-memory and virtio-queue of its own. They are `vm_memory_fuse` and `virtio_queue_fuse`
 //! here, and nowhere else but where guest memory is made.
 
+mod descriptors;
+mod owner;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use vm_memory_fuse::GuestMemory;
 use vm_memory_fuse::bitmap::BitmapSlice;
 
 use super::{Backend, Broken, Front, Ram, Ring, Waits, read_config};
-pub use share::Owner;
+pub use owner::Owner;
 use share::Share;
 
 const ID: u32 = 26;
@@ -105,7 +107,7 @@ impl<G: GuestMemory + Send> Fs<G> {
             return Err(Broken("a request changed while it was looked at".to_owned()));
         };
         let reader = Reader::from_descriptor_chain(&self.memory, chain.clone());
-        let writer = VirtioFsWriter::new(&self.memory, chain);
+        let writer = VirtioFsWriter::new(&self.memory, chain.clone());
         let (Some(server), Ok(reader), Ok(writer)) = (&self.server, reader, writer) else {
             return Err(Broken("a buffer does not lie in RAM".to_owned()));
         };
@@ -114,10 +116,11 @@ impl<G: GuestMemory + Send> Fs<G> {
         if reader.available_bytes() > MOST_TAKEN || writer.available_bytes() > MOST_GIVEN {
             return Ok(0);
         }
-        let room = writer.clone();
         let written = server.handle_message(reader, Writer::VirtioFs(writer), None, None);
         let written = written.map_or(0, |written| u32::try_from(written).unwrap_or(u32::MAX));
-        if self.is_first.swap(false, Ordering::Relaxed) {
+        if self.is_first.swap(false, Ordering::Relaxed)
+            && let Ok(room) = VirtioFsWriter::new(&self.memory, chain)
+        {
             cap_writes(room, written as usize);
         }
         Ok(written)

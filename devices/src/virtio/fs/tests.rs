@@ -160,7 +160,7 @@ fn a_guest_leaves_descriptors_for_others() {
     let file = share.lookup(&context, ROOT, c"file").unwrap().inode;
     let folder = share.opendir(&context, ROOT, 0).unwrap().0.unwrap();
 
-    share.reserved = 0;
+    share.descriptors.end = 0;
 
     let create = CreateIn { flags: O_RDWR.cast_unsigned(), mode: 0o644, ..CreateIn::default() };
     for result in [
