@@ -54,7 +54,7 @@ struct Args {
     /// features that the CPUs have or lack: mte, pauth, pmu, sve as NAME=on or NAME=off, with commas
     #[argh(option, arg_name = "LIST")]
     cpu_features: Option<String>,
-    /// a disk: a raw image or a block device; ,ro after it keeps it from being written
+    /// a disk: a raw image, a block device, or with ,ro a qcow2 image; ,ro keeps it from being written, ,serial=TEXT names it
     #[argh(option, arg_name = "PATH")]
     disk: Vec<String>,
 

@@ -42,6 +42,7 @@ const SERIAL: usize = 20;
 pub type Shared = Arc<Mutex<Disk>>;
 
 /// What a driver sees: the size and what the disk can do.
+#[derive(Clone)]
 pub struct Face {
     features: u64,
     /// `struct virtio_blk_config` (5.2.4).

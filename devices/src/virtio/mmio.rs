@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use virtio_queue::{Queue, QueueT};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::worker::{Start, Worker};
+use super::worker::{Start, Stopped, Worker};
 use super::{Backend, Broken, Front, Interrupt, Ram, Ring};
 use crate::bus::{Device, Refused};
 use crate::irq::IrqLine;
@@ -52,6 +52,9 @@ const FEATURES_OK: u32 = 8;
 const DRIVER_OK: u32 = 4;
 const NEEDS_RESET: u32 = 64;
 
+/// Lines that a device says at most.
+const TOLD: u32 = 8;
+
 /// Features of every device (6): indirect descriptors, fewer notifications, and the interface of version 1.
 const INDIRECT_DESC: u64 = 1 << 28;
 const EVENT_IDX: u64 = 1 << 29;
@@ -64,6 +67,7 @@ pub struct Mmio<M: Ram> {
     front: Box<dyn Front>,
     /// Where it is not on the worker's thread.
     backend: Option<Box<dyn Backend<M>>>,
+    /// Also one that could not be stopped.
     worker: Option<Worker<M>>,
     memory: Arc<M>,
     interrupt: Arc<Interrupt>,
@@ -105,7 +109,7 @@ impl<M: Ram> Mmio<M> {
             device_features_sel: 0,
             driver_features_sel: 0,
             queue_sel: 0,
-            report,
+            report: Arc::new(first_of(report)),
         })
     }
 
@@ -208,13 +212,15 @@ impl<M: Ram> Mmio<M> {
             return;
         }
         let old = self.status.load(Ordering::Acquire);
-        let mut new = value | old & NEEDS_RESET;
+        let mut new = value & !NEEDS_RESET;
         let is_wrong = self.features & !self.offered() != 0 || self.features & VERSION_1 == 0;
         if new & FEATURES_OK != 0 && old & FEATURES_OK == 0 && is_wrong {
             // How the driver learns that this does not work (2.2.2).
             new &= !FEATURES_OK;
         }
-        self.status.store(new, Ordering::Release);
+        // The worker may set that one at any time.
+        self.status.fetch_and(new | NEEDS_RESET, Ordering::AcqRel);
+        self.status.fetch_or(new, Ordering::AcqRel);
         if new & DRIVER_OK != 0 && old & DRIVER_OK == 0 && new & FEATURES_OK != 0 {
             self.start();
         }
@@ -222,14 +228,16 @@ impl<M: Ram> Mmio<M> {
 
     /// Has the backend serve what the driver has set up. A queue that is not ready stays empty.
     fn start(&mut self) {
-        let Some(backend) = self.backend.take() else { return };
-        let is_stopping = Arc::new(AtomicBool::new(false));
         let on_broken = self.breakage();
+        if self.backend.is_none() {
+            on_broken(&Broken("what serves it is lost".to_owned()));
+            return;
+        }
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let memory = self.memory.clone();
         let invalid =
             self.queues.iter().position(|queue| queue.ready() && !queue.is_valid(&*memory));
         if let Some(queue) = invalid {
-            self.backend = Some(backend);
             on_broken(&Broken(format!("queue {queue} does not lie in RAM, or is not aligned")));
             return;
         }
@@ -247,7 +255,7 @@ impl<M: Ram> Mmio<M> {
             is_stopping,
             on_broken,
         };
-        match Worker::start(start, backend) {
+        match Worker::start(start, &mut self.backend) {
             Ok(worker) => self.worker = Some(worker),
             Err(error) => (self.breakage())(&error.into()),
         }
@@ -264,22 +272,31 @@ impl<M: Ram> Mmio<M> {
         })
     }
 
-    fn stop(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            self.backend = worker.stop();
+    /// False if something still uses what the driver gave the device.
+    fn stop(&mut self) -> bool {
+        let Some(worker) = &mut self.worker else { return true };
+        let is_known = worker.is_given_up;
+        match worker.stop() {
+            Stopped::Ended(backend) => (self.backend, self.worker) = (backend, None),
+            Stopped::Stuck if is_known => {}
+            Stopped::Stuck => (self.report)(&format!(
+                "{}: the host does not finish a request; it does no more until that is done and the guest resets it",
+                self.name
+            )),
         }
+        self.worker.is_none()
     }
 
     /// As at power-on (2.4).
     fn reset(&mut self) {
-        self.stop();
+        let status = if self.stop() { 0 } else { NEEDS_RESET };
         self.queues.iter_mut().for_each(QueueT::reset);
         for kick in &self.kicks {
             // Only what the last driver left there.
             let _ = kick.read();
         }
         self.interrupt.acknowledge(u32::MAX);
-        self.status.store(0, Ordering::Release);
+        self.status.store(status, Ordering::Release);
         (self.features, self.queue_sel) = (0, 0);
         (self.device_features_sel, self.driver_features_sel) = (0, 0);
     }
@@ -308,6 +325,17 @@ impl<M: Ram> Device for Mmio<M> {
         }
         let word = data.try_into().map_err(|_| NOT_A_WORD)?;
         self.write_register(offset, u32::from_le_bytes(word))
+    }
+}
+
+/// Tells the first few lines: a guest can break and reset its devices for ever.
+fn first_of(report: Arc<dyn Fn(&str) + Send + Sync>) -> impl Fn(&str) + Send + Sync {
+    let told = AtomicU32::new(0);
+    let more = |told| (told < TOLD).then_some(told + 1);
+    move |text| match told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+        Ok(before) if before + 1 == TOLD => report(&format!("{text} (more is not told)")),
+        Ok(_) => report(text),
+        Err(_) => {}
     }
 }
 

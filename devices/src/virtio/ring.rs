@@ -72,9 +72,15 @@ impl<M: Ram> Ring<M> {
         Self { queue, memory, interrupt, is_stopping, has_news: false, considered }
     }
 
+    /// Whether the driver may expect anything here. What a device that is to stop still does is lost: if the host took too
+    /// long for it, another driver has the memory by now.
+    fn is_in_use(&self) -> bool {
+        self.queue.ready() && !self.is_stopping()
+    }
+
     /// The next request; `None` when there is none, or when the device is to stop.
     pub fn take(&mut self) -> Result<Option<Request<M>>, Broken> {
-        if !self.queue.ready() || self.is_stopping() {
+        if !self.is_in_use() {
             return Ok(None);
         }
         let memory = self.memory.clone();
@@ -91,6 +97,9 @@ impl<M: Ram> Ring<M> {
 
     /// Gives a request back with `written` bytes in its room.
     pub fn done(&mut self, head: u16, written: u32) -> Result<(), Broken> {
+        if !self.is_in_use() {
+            return Ok(());
+        }
         self.has_news = true;
         Ok(self.queue.add_used(&*self.memory, head, written)?)
     }
@@ -98,6 +107,9 @@ impl<M: Ram> Ring<M> {
     /// Gives requests back, each with as many bytes in its room, so that the driver sees all of them or none.
     pub fn done_together(&mut self, requests: &[(u16, u32)]) -> Result<(), Broken> {
         let Some((&(last, written), others)) = requests.split_last() else { return Ok(()) };
+        if !self.is_in_use() {
+            return Ok(());
+        }
         let first = self.queue.next_used();
         for (&(head, written), number) in others.iter().zip(0..) {
             let entry = u64::from(first.wrapping_add(number) % self.queue.size());
@@ -145,7 +157,7 @@ impl<M: Ram> Ring<M> {
 
     /// Has the driver say no more when it adds requests.
     pub fn quiet(&mut self) -> Result<(), Broken> {
-        if self.queue.ready() {
+        if self.is_in_use() {
             self.queue.disable_notification(&*self.memory)?;
         }
         Ok(())
@@ -153,8 +165,7 @@ impl<M: Ram> Ring<M> {
 
     /// Has it say so again. True if it has added some meanwhile.
     pub fn listen(&mut self) -> Result<bool, Broken> {
-        let has_more = self.queue.ready() && self.queue.enable_notification(&*self.memory)?;
-        Ok(has_more && !self.is_stopping())
+        Ok(self.is_in_use() && self.queue.enable_notification(&*self.memory)?)
     }
 
     /// Serves all there is. `serve` returns how many bytes it wrote into the request's room.
@@ -183,8 +194,9 @@ impl<M: Ram> Ring<M> {
             while let Some(request) = self.take()? {
                 let written = serve(&self.queue, &request)?;
                 self.done(request.head(), written)?;
+                // The next one may take long.
+                self.signal()?;
             }
-            self.signal()?;
             if !self.listen()? {
                 return Ok(());
             }

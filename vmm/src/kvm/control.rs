@@ -18,7 +18,8 @@ use crate::words::Words;
 
 pub use thread::Peers;
 
-/// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for.
+/// Gets a thread out of KVM_RUN. Its handler does nothing: being delivered is all it is for. The devices' threads have the same
+/// signal, for the same.
 const KICK_SIGNAL: Signal = Signal::SIGUSR1;
 
 /// What a vCPU's thread is told to do next.
@@ -242,7 +243,8 @@ impl Control {
         }
     }
 
-    /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN returns.
+    /// Parks every vCPU and waits until they are. The wait is short: a kicked KVM_RUN
+    /// returns, and a device that the guest resets is waited for a few seconds at most.
     pub fn park(&self) {
         order_parking(&self.shared, self.shared.slots.iter());
         self.shared.slots.iter().for_each(Slot::wait_until_parked);

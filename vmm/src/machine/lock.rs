@@ -67,14 +67,16 @@ fn taken(file: &File, is_written: bool) -> String {
 /// Process and its name. The lock itself does not tell; what the processes' descriptors hold (proc(5), fdinfo) does, of those
 /// that we may look at.
 fn holder(file: &File) -> Option<(u32, String)> {
-    let inode = format!(":{} ", file.metadata().ok()?.ino());
+    let own = file.metadata().ok()?;
     let holds = |pid: u32| {
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return false };
         descriptors.flatten().any(|descriptor| {
             let text = fs::read_to_string(descriptor.path()).unwrap_or_default();
-            text.lines().any(|line| {
-                line.starts_with("lock:") && line.contains(" OFDLCK ") && line.contains(&inode)
-            })
+            let is_lock = |line: &str| line.starts_with("lock:") && line.contains(" OFDLCK ");
+            // The lock's own device number is not always the file's (btrfs).
+            text.lines().any(is_lock)
+                && fs::metadata(format!("/proc/{pid}/fd/{}", descriptor.file_name().display()))
+                    .is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
         })
     };
     let processes = fs::read_dir("/proc").ok()?.flatten();

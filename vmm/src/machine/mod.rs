@@ -61,18 +61,17 @@ type Uart = Arc<Mutex<Port>>;
 pub fn run(config: &Config) -> Outcome {
     terminal::end_on_panic();
     let start = Instant::now();
-    if let Some(path) = &config.ending.report
-        && let Err(outcome) = report::check(path)
-    {
-        return outcome;
-    }
+    let report = match config.ending.report.as_deref().map(report::Place::new).transpose() {
+        Ok(report) => report,
+        Err(outcome) => return outcome,
+    };
     let (outcome, facts) = assemble(config).unwrap_or_else(|outcome| (outcome, Facts::default()));
     terminal::restore();
     facts.whereabouts.iter().for_each(say);
-    if let Some(path) = &config.ending.report
-        && let Err(error) = report::write(path, start, &outcome, &facts)
+    if let Some(report) = report
+        && let Err(error) = report.write(start, &outcome, &facts)
     {
-        say(format_args!("--report {}: {error}", path.display()));
+        say(format_args!("--report {}: {error}", report.path.display()));
     }
     outcome
 }

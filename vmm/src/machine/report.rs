@@ -1,12 +1,15 @@
 //! `--report`: what there is to tell of a run, as JSON (docs/ci.md).
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Instant;
+
+use nix::sys::stat::{Mode, umask};
 
 use super::hang::Whereabouts;
 use crate::exit::Outcome;
@@ -37,35 +40,53 @@ pub struct Facts {
     pub whereabouts: Vec<Whereabouts>,
 }
 
-/// Refuses a path at which there can be no report, before anything is started.
-pub fn check(path: &Path) -> Result<(), Outcome> {
-    let unusable = |why: &str| {
-        Outcome::Unusable(format!("--report {}: {why}, expected a file to write", path.display()))
-    };
-    match fs::metadata(folder(path)) {
-        Ok(data) if !data.is_dir() => Err(unusable("is not in a directory")),
-        Err(error) => Err(unusable(&error.to_string())),
-        Ok(_) if path.is_dir() => Err(unusable("is a directory")),
-        Ok(_) => Ok(()),
+/// Where it goes.
+pub struct Place<'a> {
+    /// Its name.
+    pub path: &'a Path,
+    /// Its permissions, by the user's umask. A share may clear that later (devices::virtio::fs).
+    mode: u32,
+}
+
+impl<'a> Place<'a> {
+    /// Refuses a path at which there can be no report. To be called before anything is started, threads among it: the process's
+    /// umask changes meanwhile.
+    pub fn new(path: &'a Path) -> Result<Self, Outcome> {
+        let unusable = |why: &str| {
+            let path = path.display();
+            Outcome::Unusable(format!("--report {path}: {why}, expected a file to write"))
+        };
+        match fs::metadata(folder(path)) {
+            Ok(data) if !data.is_dir() => return Err(unusable("is not in a directory")),
+            Err(error) => return Err(unusable(&error.to_string())),
+            Ok(_) if path.is_dir() => return Err(unusable("is a directory")),
+            Ok(_) => {}
+        }
+        let mask = umask(Mode::empty());
+        umask(mask);
+        Ok(Self { path, mode: 0o666 & !mask.bits() })
+    }
+
+    /// Writes it: whoever looks sees the report that was there before, or this one whole.
+    pub fn write(&self, start: Instant, outcome: &Outcome, facts: &Facts) -> io::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let new = folder(self.path).join(format!(".{name}.{}", process::id()));
+        let file =
+            File::options().write(true).create(true).truncate(true).mode(self.mode).open(&new);
+        let written = file
+            .and_then(|mut file| writeln!(file, "{}", json(start, outcome, facts)))
+            .and_then(|()| fs::rename(&new, self.path));
+        if written.is_err() {
+            // Most likely it is not there.
+            let _ = fs::remove_file(&new);
+        }
+        written
     }
 }
 
 fn folder(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
-}
-
-/// Writes it: whoever looks sees the report that was there before, or this one whole.
-pub fn write(path: &Path, start: Instant, outcome: &Outcome, facts: &Facts) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = folder(path).join(format!(".{name}.{}", process::id()));
-    let written = fs::write(&new, format!("{}\n", json(start, outcome, facts)))
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        // Most likely it is not there.
-        let _ = fs::remove_file(&new);
-    }
-    written
 }
 
 fn json(start: Instant, outcome: &Outcome, facts: &Facts) -> Json {

@@ -1,13 +1,15 @@
 //! The disks and folders of a command line: opened before anything is started, and kept for each guest that is made.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileTypeExt;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use devices::disk::Disk;
 use devices::virtio::block;
 use devices::virtio::fs::{Folder, Owner};
+use nix::fcntl::OFlag;
 use nix::unistd::{getegid, geteuid};
 
 use super::lock;
@@ -24,8 +26,10 @@ pub struct Storage {
 
 /// A disk that is open.
 pub struct Opened {
-    /// Its sectors.
+    /// Its sectors. A request that the host does not finish keeps it locked.
     pub disk: block::Shared,
+    /// What drivers see of it.
+    pub face: block::Face,
     /// What the user called it.
     pub words: cli::Disk,
 }
@@ -37,7 +41,8 @@ impl Storage {
             let disk = open(words).map_err(|why| {
                 Outcome::Unusable(format!("--disk {}: {why}", words.path.display()))
             })?;
-            Ok(Opened { disk: Arc::new(Mutex::new(disk)), words: words.clone() })
+            let disk = Arc::new(Mutex::new(disk));
+            Ok(Opened { face: block::Face::new(&disk), disk, words: words.clone() })
         });
         let shares = config.shares.iter().map(|words| {
             let folder = folder(words).map_err(|why| {
@@ -53,11 +58,13 @@ impl Storage {
 }
 
 fn folder(words: &cli::Share) -> Result<Folder, String> {
-    let file = File::open(&words.path).map_err(|error| format!("cannot open: {error}"))?;
-    let is_folder = file.metadata().map_err(|error| format!("cannot open: {error}"))?.is_dir();
-    if !is_folder {
-        return Err("expected a directory".to_owned());
-    }
+    // Of a FIFO, too, it is found out at once that it is none.
+    let flags = OFlag::O_DIRECTORY.bits();
+    let file = File::options().read(true).custom_flags(flags).open(&words.path);
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::NotADirectory => "expected a directory".to_owned(),
+        _ => format!("cannot open: {error}"),
+    })?;
     // Root acts as whoever the guest says; others can act as themselves alone.
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let owner = (uid != 0).then_some(Owner { uid, gid });
@@ -68,9 +75,7 @@ fn open(words: &cli::Disk) -> Result<Disk, String> {
     check(&words.path)?;
     let file = File::options().read(true).write(!words.is_read_only).open(&words.path);
     let file = file.map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
-            if !words.is_read_only =>
-        {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if !words.is_read_only => {
             format!("cannot be opened for writing: {error} (with ,ro it need not)")
         }
         _ => format!("cannot open: {error}"),

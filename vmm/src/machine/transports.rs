@@ -44,12 +44,12 @@ fn devices(vm: &Vm, resources: &Resources, line: &Line) -> Result<Vec<Virtio>, O
     let source = rng::Source::open().map_err(|error| host("/dev/urandom", &error))?;
     let entropy =
         Virtio { name: "virtio-rng", front: Box::new(rng::Rng), backend: Box::new(source) };
-    let disks = resources.storage.disks.iter().map(|Opened { disk, words }| {
+    let disks = resources.storage.disks.iter().map(|Opened { disk, face, words }| {
         let path = words.path.display().to_string();
         let on_failure = Box::new(move |what: &str| say(format_args!("--disk {path}: {what}")));
         Virtio {
             name: "virtio-blk",
-            front: Box::new(block::Face::new(disk)),
+            front: Box::new(face.clone()),
             backend: Box::new(block::Block::new(disk.clone(), &words.serial, on_failure)),
         }
     });

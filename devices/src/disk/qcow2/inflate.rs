@@ -19,7 +19,7 @@ pub(super) fn zlib(bytes: &[u8], cluster: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// One or more frames (RFC 8878).
+/// One frame (RFC 8878), as QEMU writes them.
 pub(super) fn zstd(bytes: &[u8], cluster: usize) -> io::Result<Vec<u8>> {
     let mut inflated = vec![0; cluster];
     let decoder = StreamingDecoder::new(bytes);

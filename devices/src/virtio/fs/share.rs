@@ -1,29 +1,20 @@
 //! What guests may do with the files of a folder: what the user may, or read alone.
 
+mod requests;
+
 use std::ffi::CStr;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use fuse_backend_rs::abi::fuse_abi::{CreateIn, stat64, statvfs64};
-use fuse_backend_rs::api::filesystem::{
-    Context, DirEntry, Entry, FileSystem, FsOptions, OpenOptions, SetattrValid, ZeroCopyReader,
-    ZeroCopyWriter,
-};
+use fuse_backend_rs::abi::fuse_abi::stat64;
+use fuse_backend_rs::api::filesystem::{Entry, FileSystem};
 use fuse_backend_rs::passthrough::{Config, PassthroughFs};
 use nix::errno::Errno;
-use nix::libc::{O_ACCMODE, O_RDONLY, O_TRUNC};
 
-use super::Folder;
-
-/// Who acts, where that cannot be the guest's user: all that the guest does is done as this one, whose files the
-/// guest's root has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-}
+use super::descriptors::Descriptors;
+use super::{Folder, Owner};
 
 type Files = PassthroughFs<()>;
 type Inode = <Files as FileSystem>::Inode;
@@ -34,21 +25,49 @@ pub(super) struct Share {
     files: Files,
     is_read_only: bool,
     owner: Option<Owner>,
+    pub(super) descriptors: Descriptors,
+    /// Set when a driver begins.
+    is_first: Arc<AtomicBool>,
 }
 
 /// How long the guest may believe what it was told of a file that somebody else changes.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 impl Share {
-    pub(super) fn new(root: String, folder: &Folder) -> io::Result<Self> {
+    pub(super) fn new(
+        root: String,
+        folder: &Folder,
+        is_first: &Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let config = Config {
             root_dir: root,
+            // Files keep their numbers, with the file system's among the upper bits. Of numbers of its own the crate would
+            // remember each that it ever gave.
+            use_host_ino: true,
             entry_timeout: BELIEVED,
             attr_timeout: BELIEVED,
             ..Config::default()
         };
         let files = Files::new(config)?;
-        Ok(Self { files, is_read_only: folder.is_read_only, owner: folder.owner })
+        Ok(Self {
+            files,
+            is_read_only: folder.is_read_only,
+            owner: folder.owner,
+            descriptors: Descriptors::new(folder.file.clone())?,
+            is_first: is_first.clone(),
+        })
+    }
+
+    /// The files, if there is a descriptor for one more.
+    fn more(&self) -> io::Result<&Files> {
+        self.descriptors.check()?;
+        Ok(&self.files)
+    }
+
+    /// The same, if guests may change them.
+    fn more_writable(&self) -> io::Result<&Files> {
+        self.writable()?;
+        self.more()
     }
 
     fn writable(&self) -> io::Result<&Files> {
@@ -58,12 +77,7 @@ impl Share {
     /// The attributes as the guest is to see them.
     fn shown(&self, mut attributes: stat64) -> stat64 {
         if let Some(owner) = self.owner {
-            if attributes.st_uid == owner.uid {
-                attributes.st_uid = 0;
-            }
-            if attributes.st_gid == owner.gid {
-                attributes.st_gid = 0;
-            }
+            owner.to_guest(&mut attributes);
         }
         attributes
     }
@@ -78,318 +92,4 @@ fn plain(name: &CStr) -> io::Result<&CStr> {
     let bytes = name.to_bytes();
     let is_plain = !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/');
     if is_plain { Ok(name) } else { Err(Errno::EINVAL.into()) }
-}
-
-/// Extended attributes, locks, DAX and ioctls are left out: the guest is told that there are none, and keeps locks for itself.
-impl FileSystem for Share {
-    type Inode = Inode;
-    type Handle = Handle;
-
-    fn id_remap(&self, context: &mut Context) -> io::Result<()> {
-        if self.owner.is_some() {
-            // Root, to the crate, is who it does not become.
-            (context.uid, context.gid) = (0, 0);
-        }
-        Ok(())
-    }
-
-    fn init(&self, capable: FsOptions) -> io::Result<FsOptions> {
-        // 256 pages to a request and not one, several requests at once, and no cached data that has become old.
-        let wanted = FsOptions::BIG_WRITES
-            | FsOptions::MAX_PAGES
-            | FsOptions::ASYNC_READ
-            | FsOptions::ASYNC_DIO
-            | FsOptions::PARALLEL_DIROPS
-            | FsOptions::ATOMIC_O_TRUNC
-            | FsOptions::AUTO_INVAL_DATA;
-        Ok((self.files.init(capable)? - FsOptions::PERFILE_DAX) | wanted)
-    }
-
-    fn destroy(&self) {
-        self.files.destroy();
-    }
-
-    fn lookup(&self, context: &Context, parent: Inode, name: &CStr) -> io::Result<Entry> {
-        Ok(self.entry(self.files.lookup(context, parent, plain(name)?)?))
-    }
-
-    fn forget(&self, context: &Context, inode: Inode, count: u64) {
-        self.files.forget(context, inode, count);
-    }
-
-    fn getattr(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Option<Handle>,
-    ) -> io::Result<(stat64, Duration)> {
-        let (attributes, timeout) = self.files.getattr(context, inode, handle)?;
-        Ok((self.shown(attributes), timeout))
-    }
-
-    fn setattr(
-        &self,
-        context: &Context,
-        inode: Inode,
-        mut attributes: stat64,
-        handle: Option<Handle>,
-        valid: SetattrValid,
-    ) -> io::Result<(stat64, Duration)> {
-        if let Some(owner) = self.owner {
-            if attributes.st_uid == 0 {
-                attributes.st_uid = owner.uid;
-            }
-            if attributes.st_gid == 0 {
-                attributes.st_gid = owner.gid;
-            }
-        }
-        let (attributes, timeout) =
-            self.writable()?.setattr(context, inode, attributes, handle, valid)?;
-        Ok((self.shown(attributes), timeout))
-    }
-
-    fn readlink(&self, context: &Context, inode: Inode) -> io::Result<Vec<u8>> {
-        self.files.readlink(context, inode)
-    }
-
-    fn symlink(
-        &self,
-        context: &Context,
-        target: &CStr,
-        parent: Inode,
-        name: &CStr,
-    ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.symlink(context, target, parent, plain(name)?)?))
-    }
-
-    fn mknod(
-        &self,
-        context: &Context,
-        parent: Inode,
-        name: &CStr,
-        mode: u32,
-        device: u32,
-        umask: u32,
-    ) -> io::Result<Entry> {
-        let files = self.writable()?;
-        Ok(self.entry(files.mknod(context, parent, plain(name)?, mode, device, umask)?))
-    }
-
-    fn mkdir(
-        &self,
-        context: &Context,
-        parent: Inode,
-        name: &CStr,
-        mode: u32,
-        umask: u32,
-    ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.mkdir(context, parent, plain(name)?, mode, umask)?))
-    }
-
-    fn unlink(&self, context: &Context, parent: Inode, name: &CStr) -> io::Result<()> {
-        self.writable()?.unlink(context, parent, plain(name)?)
-    }
-
-    fn rmdir(&self, context: &Context, parent: Inode, name: &CStr) -> io::Result<()> {
-        self.writable()?.rmdir(context, parent, plain(name)?)
-    }
-
-    fn rename(
-        &self,
-        context: &Context,
-        from: Inode,
-        name: &CStr,
-        to: Inode,
-        new_name: &CStr,
-        flags: u32,
-    ) -> io::Result<()> {
-        self.writable()?.rename(context, from, plain(name)?, to, plain(new_name)?, flags)
-    }
-
-    fn link(
-        &self,
-        context: &Context,
-        inode: Inode,
-        parent: Inode,
-        name: &CStr,
-    ) -> io::Result<Entry> {
-        Ok(self.entry(self.writable()?.link(context, inode, parent, plain(name)?)?))
-    }
-
-    fn open(
-        &self,
-        context: &Context,
-        inode: Inode,
-        flags: u32,
-        fuse_flags: u32,
-    ) -> io::Result<(Option<Handle>, OpenOptions, Option<u32>)> {
-        let mode = flags.cast_signed();
-        if mode & O_ACCMODE != O_RDONLY || mode & O_TRUNC != 0 {
-            self.writable()?;
-        }
-        self.files.open(context, inode, flags, fuse_flags)
-    }
-
-    fn create(
-        &self,
-        context: &Context,
-        parent: Inode,
-        name: &CStr,
-        args: CreateIn,
-    ) -> io::Result<(Entry, Option<Handle>, OpenOptions, Option<u32>)> {
-        let (entry, handle, options, backing) =
-            self.writable()?.create(context, parent, plain(name)?, args)?;
-        Ok((self.entry(entry), handle, options, backing))
-    }
-
-    fn read(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        writer: &mut dyn ZeroCopyWriter,
-        size: u32,
-        offset: u64,
-        lock_owner: Option<u64>,
-        flags: u32,
-    ) -> io::Result<usize> {
-        self.files.read(context, inode, handle, writer, size, offset, lock_owner, flags)
-    }
-
-    fn write(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        reader: &mut dyn ZeroCopyReader,
-        size: u32,
-        offset: u64,
-        lock_owner: Option<u64>,
-        delayed: bool,
-        flags: u32,
-        fuse_flags: u32,
-    ) -> io::Result<usize> {
-        let files = self.writable()?;
-        files.write(
-            context, inode, handle, reader, size, offset, lock_owner, delayed, flags, fuse_flags,
-        )
-    }
-
-    fn flush(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        lock_owner: u64,
-    ) -> io::Result<()> {
-        self.files.flush(context, inode, handle, lock_owner)
-    }
-
-    fn fsync(
-        &self,
-        context: &Context,
-        inode: Inode,
-        is_data_only: bool,
-        handle: Handle,
-    ) -> io::Result<()> {
-        self.files.fsync(context, inode, is_data_only, handle)
-    }
-
-    fn fallocate(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        mode: u32,
-        offset: u64,
-        len: u64,
-    ) -> io::Result<()> {
-        self.writable()?.fallocate(context, inode, handle, mode, offset, len)
-    }
-
-    fn release(
-        &self,
-        context: &Context,
-        inode: Inode,
-        flags: u32,
-        handle: Handle,
-        flush: bool,
-        flock_release: bool,
-        lock_owner: Option<u64>,
-    ) -> io::Result<()> {
-        self.files.release(context, inode, flags, handle, flush, flock_release, lock_owner)
-    }
-
-    fn statfs(&self, context: &Context, inode: Inode) -> io::Result<statvfs64> {
-        self.files.statfs(context, inode)
-    }
-
-    fn opendir(
-        &self,
-        context: &Context,
-        inode: Inode,
-        flags: u32,
-    ) -> io::Result<(Option<Handle>, OpenOptions)> {
-        self.files.opendir(context, inode, flags)
-    }
-
-    fn readdir(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        size: u32,
-        offset: u64,
-        add: &mut dyn FnMut(DirEntry) -> io::Result<usize>,
-    ) -> io::Result<()> {
-        self.files.readdir(context, inode, handle, size, offset, add)
-    }
-
-    fn readdirplus(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        size: u32,
-        offset: u64,
-        add: &mut dyn FnMut(DirEntry, Entry) -> io::Result<usize>,
-    ) -> io::Result<()> {
-        let mut add = |found: DirEntry, entry: Entry| add(found, self.entry(entry));
-        self.files.readdirplus(context, inode, handle, size, offset, &mut add)
-    }
-
-    fn fsyncdir(
-        &self,
-        context: &Context,
-        inode: Inode,
-        is_data_only: bool,
-        handle: Handle,
-    ) -> io::Result<()> {
-        self.files.fsyncdir(context, inode, is_data_only, handle)
-    }
-
-    fn releasedir(
-        &self,
-        context: &Context,
-        inode: Inode,
-        flags: u32,
-        handle: Handle,
-    ) -> io::Result<()> {
-        self.files.releasedir(context, inode, flags, handle)
-    }
-
-    fn access(&self, context: &Context, inode: Inode, mask: u32) -> io::Result<()> {
-        self.files.access(context, inode, mask)
-    }
-
-    fn lseek(
-        &self,
-        context: &Context,
-        inode: Inode,
-        handle: Handle,
-        offset: u64,
-        whence: u32,
-    ) -> io::Result<u64> {
-        self.files.lseek(context, inode, handle, offset, whence)
-    }
 }

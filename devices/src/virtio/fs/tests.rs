@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fuse_backend_rs::abi::fuse_abi::{CreateIn, stat64};
 use fuse_backend_rs::api::filesystem::{Context, FileSystem, FsOptions, SetattrValid};
-use nix::libc::{EINVAL, ELOOP, EROFS, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
+use nix::libc::{
+    EINVAL, ELOOP, ENFILE, ENOENT, EPERM, EROFS, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
+};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryMmap};
 
 use super::share::Share;
@@ -41,10 +43,7 @@ impl Place {
 
     fn share(&self, is_read_only: bool, owner: Option<Owner>) -> Share {
         let folder = self.folder(is_read_only, owner);
-        let share = Share::new(format!("/proc/self/fd/{}/.", folder.file.as_raw_fd()), &folder);
-        let share = share.unwrap();
-        share.init(FsOptions::empty()).unwrap();
-        share
+        share_of(&folder)
     }
 
     /// Who its files belong to.
@@ -58,6 +57,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).unwrap();
     }
+}
+
+fn share_of(folder: &Folder) -> Share {
+    let root = format!("/proc/self/fd/{}/.", folder.file.as_raw_fd());
+    let share = Share::new(root, folder, &Arc::default()).unwrap();
+    share.init(FsOptions::empty()).unwrap();
+    share
 }
 
 fn errno<T>(result: io::Result<T>) -> Option<i32> {
@@ -116,6 +122,10 @@ fn a_read_only_folder_is_not_changed() {
         assert_eq!(errno(result), Some(EROFS));
     }
     assert!(share.open(&context, file, O_RDONLY.cast_unsigned(), 0).is_ok());
+    // That would be a file without a name.
+    let flags = (O_TMPFILE | O_RDWR).cast_unsigned();
+    let (opened, _) = share.opendir(&context, ROOT, flags).unwrap();
+    assert!(share.readdir(&context, ROOT, opened.unwrap(), 4096, 0, &mut |_| Ok(1)).is_ok());
     assert_eq!(fs::read(place.0.join("share/file")).unwrap(), b"content");
 }
 
@@ -140,6 +150,71 @@ fn the_users_files_are_roots_in_the_guest() {
         let metadata = fs::metadata(place.0.join("share").join(name)).unwrap();
         assert_eq!(Owner { uid: metadata.uid(), gid: metadata.gid() }, place.owner());
     }
+}
+
+#[test]
+fn a_guest_leaves_descriptors_for_others() {
+    let place = Place::new();
+    let mut share = place.share(false, None);
+    let context = Context::default();
+    let file = share.lookup(&context, ROOT, c"file").unwrap().inode;
+    let folder = share.opendir(&context, ROOT, 0).unwrap().0.unwrap();
+
+    share.descriptors.end = 0;
+
+    let create = CreateIn { flags: O_RDWR.cast_unsigned(), mode: 0o644, ..CreateIn::default() };
+    for result in [
+        share.lookup(&context, ROOT, c"folder").map(drop),
+        share.open(&context, file, O_RDONLY.cast_unsigned(), 0).map(drop),
+        share.opendir(&context, ROOT, 0).map(drop),
+        share.create(&context, ROOT, c"new", create).map(drop),
+        share.mkdir(&context, ROOT, c"new", 0o755, 0).map(drop),
+        share.mknod(&context, ROOT, c"new", 0o10_0644, 0, 0).map(drop),
+        share.symlink(&context, c"file", ROOT, c"new").map(drop),
+        share.link(&context, file, ROOT, c"new").map(drop),
+        share.readdirplus(&context, ROOT, folder, 4096, 0, &mut |_, _| Ok(1)),
+    ] {
+        assert_eq!(errno(result), Some(ENFILE));
+    }
+    assert!(!place.0.join("share/new").exists());
+    assert!(share.readdir(&context, ROOT, folder, 4096, 0, &mut |_| Ok(1)).is_ok());
+    assert!(share.getattr(&context, file, None).is_ok());
+}
+
+#[test]
+fn files_of_several_file_systems_are_told_apart() {
+    let folder =
+        Folder { file: Arc::new(File::open("/").unwrap()), is_read_only: true, owner: None };
+    let share = share_of(&folder);
+    let context = Context::default();
+
+    let [first, second] = [c"proc", c"sys"].map(|name| share.lookup(&context, ROOT, name).unwrap());
+
+    assert_eq!((first.attr.st_ino, second.attr.st_ino), (1, 1));
+    assert_ne!(first.inode, second.inode);
+    // None is made up, which would be remembered for ever.
+    assert_eq!((first.inode & 0xffff, second.inode & 0xffff), (1, 1));
+    for entry in [first, second] {
+        let found = share.getattr(&context, entry.inode, None).unwrap().0;
+        assert_eq!(found.st_dev, entry.attr.st_dev);
+    }
+}
+
+#[test]
+fn a_host_that_links_for_root_alone_says_so() {
+    let place = Place::new();
+    let context = Context::default();
+    let [users, roots] = [Some(place.owner()), None].map(|owner| {
+        let share = place.share(false, owner);
+        let file = share.lookup(&context, ROOT, c"file").unwrap().inode;
+        (share, file)
+    });
+
+    // To the host that is the same as linking a descriptor without the right to: ENOENT.
+    fs::remove_file(place.0.join("share/file")).unwrap();
+
+    let link = |(share, file): &(Share, u64)| errno(share.link(&context, *file, ROOT, c"new"));
+    assert_eq!((link(&users), link(&roots)), (Some(EPERM), Some(ENOENT)));
 }
 
 /// A driver of a folder, whose memory the file system has by its own crate.
@@ -167,10 +242,10 @@ fn request(len: u32, opcode: u32, node: u64) -> Vec<u8> {
     bytes
 }
 
-/// FUSE_INIT of version 7.38.
+/// FUSE_INIT of version 7.38, with FUSE_BIG_WRITES and FUSE_MAX_PAGES.
 fn init() -> Vec<u8> {
     let mut bytes = request(104, 26, 0);
-    bytes.extend([7, 38, 0, 0].map(u32::to_le_bytes).concat());
+    bytes.extend([7, 38, 0, 1 << 5 | 1 << 22].map(u32::to_le_bytes).concat());
     bytes.resize(104, 0);
     bytes
 }
@@ -189,6 +264,7 @@ fn a_driver_finds_its_tag_and_gets_answers() {
 
     assert_eq!(written, 80);
     assert_eq!(answer[..16], *[&80u32.to_le_bytes()[..], &[0; 4], &7u64.to_le_bytes()].concat());
+    assert_eq!(answer[36..40], (1u32 << 20).to_le_bytes(), "more would be refused");
     let getattr = [request(56, GETATTR, ROOT), vec![0; 16]].concat();
     // In pieces, as any driver may.
     let (written, answer) = driver.ask(1, &[&getattr[..33], &getattr[33..]], &[16, 200]);
@@ -199,6 +275,23 @@ fn a_driver_finds_its_tag_and_gets_answers() {
     // After a reset another driver begins.
     driver.begin(0, 2);
     assert_eq!(driver.ask(1, &[&init()], &[80]).0, 80);
+}
+
+#[test]
+fn requests_that_would_take_much_memory_are_not_served() {
+    const IOCTL: u32 = 39;
+    const SIZE: u32 = 2 << 20;
+    let place = Place::new();
+    let mut driver = driver(&place);
+    driver.ask(1, &[&init()], &[80]);
+    let mut ioctl = request(72, IOCTL, ROOT);
+    ioctl.extend([0, 0, 0, 0, 0, 0, SIZE, 0].map(u32::to_le_bytes).concat());
+
+    let refused = driver.ask(1, &[&ioctl, &vec![0; SIZE as usize]], &[4096]).0;
+    ioctl[64..68].copy_from_slice(&8u32.to_le_bytes());
+    let served = driver.ask(1, &[&ioctl, &[0; 8]], &[4096]).0;
+
+    assert_eq!((refused, served), (0, 16));
 }
 
 #[test]

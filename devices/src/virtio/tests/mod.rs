@@ -1,4 +1,5 @@
 pub(crate) mod driver;
+mod worker;
 
 use driver::Driver;
 
@@ -86,6 +87,25 @@ fn a_queue_that_makes_no_sense_stops_the_device_until_it_is_reset() {
 
     driver.begin(0, 1);
     assert_eq!(driver.ask(0, &[], &[8]).0, 8);
+}
+
+#[test]
+fn a_guest_that_breaks_its_device_again_and_again_is_told_of_a_few_times() {
+    let mut driver = entropy();
+
+    for _ in 0..100 {
+        assert!(driver.accept(VERSION_1));
+        driver.set_queues(1, 16);
+        driver.write(0x044, 0);
+        // Beyond memory.
+        driver.write(0x084, 1);
+        driver.write(0x044, 1);
+        driver.write(0x070, 15);
+    }
+
+    let reports = driver.reports.lock().unwrap();
+    assert_eq!(reports.len(), 8);
+    assert!(reports.last().unwrap().ends_with("(more is not told)"));
 }
 
 #[test]
