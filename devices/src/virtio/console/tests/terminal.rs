@@ -135,7 +135,8 @@ fn the_size_is_told_when_the_guest_has_begun_to_talk_and_when_it_changes() {
     assert_eq!((setting.config(0), setting.config(2)), (80, 25));
     setting.driver.begin(F_SIZE, 2);
 
-    setting.driver.ask(TRANSMIT, &[b"a"], &[]);
+    setting.driver.put(TRANSMIT, &[b"a"], &[]);
+    setting.driver.notify(TRANSMIT);
     while setting.driver.interrupt() & 2 == 0 {}
     setting.terminal.resize(Size { cols: 100, rows: 40 });
 
