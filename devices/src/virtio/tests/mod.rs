@@ -72,7 +72,8 @@ fn a_queue_that_makes_no_sense_stops_the_device_until_it_is_reset() {
         driver.make_available(0, 0);
     }
     driver.notify(0);
-    assert_eq!(driver.interrupt(), 2);
+    // It may have served some when there were fewer.
+    while driver.interrupt() & 2 == 0 {}
     assert_eq!(driver.read(0x070), 15 | NEEDS_RESET);
     assert_eq!(driver.reports.lock().unwrap().len(), 1);
 
