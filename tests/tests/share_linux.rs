@@ -138,9 +138,14 @@ fn linux_has_its_root_on_a_share_of_a_user_without_privileges() {
 
 #[test]
 fn what_is_no_folder_is_named() {
+    let shm = Shm::new();
+    let fifo = shm.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for (path, why) in [
         ("/nonexistent", "cannot open: No such file or directory (os error 2)"),
         ("/dev/null", "expected a directory"),
+        // Whose writer nobody waits for.
+        (&fifo, "expected a directory"),
     ] {
         let finished =
             Minivmm::start_bare("poweroff", &["--share", &format!("{path},ro")]).finish();
