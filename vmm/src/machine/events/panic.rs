@@ -18,12 +18,11 @@ const HELD: &str = "guest kernel panicked: held; Ctrl-A x or a signal ends it";
 impl Loop {
     /// The guest's kernel panicked; `has_ended`, and has said all it has to say.
     pub(super) fn on_panicked(&mut self, has_ended: bool) {
+        let is_debugged = self.parts.guest.server().is_some_and(Server::is_debugged);
         match self.on_panic {
             OnPanic::Hold | OnPanic::Gdb => self.hold(),
             // Under a debugger a panic is something to look at, not the end.
-            OnPanic::Exit if self.parts.guest.server().is_some_and(Server::is_debugged) => {
-                self.hold()
-            }
+            OnPanic::Exit if is_debugged => self.hold(),
             OnPanic::Exit if has_ended => self.outcome = Some(Outcome::Panicked),
             OnPanic::Exit => self.wait_for(LAST_LINES, Outcome::Panicked),
         }
