@@ -91,7 +91,7 @@ impl Format {
             Self::Lz4Legacy => lz4::decompress(input, output),
             Self::Lzop => lzop::decompress(input, output),
             Self::Xz => {
-                window::check(window::of_xz(input.rest()))?;
+                window::check_xz(input.rest())?;
                 output.drain(&input.end(), &mut XzReader::new(input, false))
             }
             Self::Lzma => {

@@ -1,8 +1,17 @@
 //! How a run ends by what its user has asked for: lines of the console, and time.
 
 use std::fs;
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 
-use nix::sys::signal::Signal;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tests::shm::Shm;
 use tests::{Minivmm, Rsp, bare_guest, scratch};
 
 /// A guest that repeats what it is told.
@@ -128,4 +137,145 @@ fn a_console_log_that_cannot_be_is_named() {
         finished.stderr,
         "minivmm: --console-log /nonexistent/log: No such file or directory (os error 2)\n"
     );
+}
+
+#[test]
+fn the_line_that_ends_it_may_make_its_reader_leave() {
+    let script = "\"$@\" | grep -m1 -q ^00000010; exit ${PIPESTATUS[0]}";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash"]).arg(Minivmm::binary()).arg("--kernel");
+    command.arg(bare_guest("flood")).args(["--until", "^00000010"]);
+
+    let finished = Minivmm::spawn(&mut command).finish();
+
+    assert_eq!((finished.status, finished.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn sigquit_is_heard_although_a_shell_has_it_ignored_in_the_background() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' QUIT; exec \"$@\"", "sh"]).arg(Minivmm::binary());
+    command.arg("--kernel").arg(bare_guest("wait"));
+    let minivmm = Minivmm::spawn(&mut command);
+    minivmm.console.expect("waiting\n");
+
+    minivmm.signal(Signal::SIGQUIT);
+
+    assert_eq!(minivmm.finish().status, 131);
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().unwrap();
+    let size = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1)).unwrap();
+    writer.write_all(&vec![0; usize::try_from(size).unwrap()]).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_reader_that_does_not_read_as_it_ends_a_run() {
+    let folder = Shm::new();
+    let (report, socket) = (folder.join("report.json"), folder.join("gdb.sock"));
+    let (_reader, writer) = full_pipe();
+    let mut command = Command::new(Minivmm::binary());
+    command.arg("--kernel").arg(bare_guest("poweroff")).args(["--report", &report]);
+    command.args(["--gdb", &format!("unix:{socket}"), "--gdb-nowait"]);
+    let mut child = command.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    let pid = child.id();
+    let waits = || {
+        fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().any(|task| {
+            fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "last words\n")
+        })
+    };
+    while !waits() {
+        thread::yield_now();
+    }
+
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).unwrap();
+
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let told: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!((&told["outcome"], &told["status"]), (&"terminated".into(), &143.into()));
+    assert!(!Path::new(&socket).exists());
+}
+
+#[test]
+fn a_report_goes_where_links_and_pipes_lead() {
+    let folder = Shm::new();
+    let (link, pipe) = (folder.join("link"), folder.join("pipe"));
+    symlink("to.json", &link).unwrap();
+    let ended = |path: &str| {
+        let finished = Minivmm::start_bare("poweroff", &["--report", path]).finish();
+        assert_eq!((finished.status, finished.stderr.as_str()), (0, ""));
+        finished.console
+    };
+    let outcome = |text: &str| serde_json::from_str::<Value>(text).unwrap()["outcome"].clone();
+
+    ended(&link);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(outcome(&fs::read_to_string(folder.join("to.json")).unwrap()), "powered-off");
+
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    ended(&pipe);
+    assert_eq!(outcome(&reader.join().unwrap()), "powered-off");
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+
+    let said = ended("/dev/stdout");
+    assert_eq!(outcome(said.strip_prefix("powering off\n").unwrap()), "powered-off");
+
+    // As long as a name can be.
+    let long = folder.join(&"x".repeat(255));
+    ended(&long);
+    assert_eq!(outcome(&fs::read_to_string(long).unwrap()), "powered-off");
+    let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}
+
+/// A guest that repeats what it is told once a debugger lets it go, and one in extended mode.
+fn debugged(more: &[&str]) -> (Minivmm, Rsp) {
+    let port = Minivmm::free_port();
+    let minivmm = Minivmm::start_bare("parrot", &[&["--gdb", &port.to_string()], more].concat());
+    minivmm.stderr.expect("target remote");
+    let mut rsp = Rsp::connect(port);
+    rsp.order("!");
+    (minivmm, rsp)
+}
+
+#[test]
+fn what_a_guest_has_left_unsaid_is_no_beginning_of_the_next_ones_first_line() {
+    let flags = ["--fail-on", "^login: ready$", "--until", "^done$"];
+    let (mut minivmm, mut rsp) = debugged(&flags);
+    rsp.send("vCont;c");
+    minivmm.console.expect("ready\n");
+    minivmm.send("login: ");
+    minivmm.console.expect("login: ");
+    rsp.interrupt();
+    rsp.told("reset");
+    rsp.send("vCont;c");
+    minivmm.console.expect("ready\n");
+
+    minivmm.send("done\n");
+
+    assert_eq!(minivmm.finish().status, 0);
+}
+
+#[test]
+fn a_guest_that_has_ended_is_not_asked_to_power_off() {
+    let (mut minivmm, mut rsp) = debugged(&[]);
+    rsp.send("vCont;c");
+    // It listens to the button, and powers off by itself.
+    minivmm.send("\x07");
+    minivmm.console.expect("listening\n");
+    minivmm.send("\x04");
+    assert!(rsp.receive().starts_with("W00"));
+
+    minivmm.signal(Signal::SIGTERM);
+
+    let finished = minivmm.finish();
+    assert_eq!(finished.status, 143);
+    assert!(!finished.stderr.contains("asked the guest"), "{finished:?}");
 }

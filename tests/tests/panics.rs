@@ -1,6 +1,7 @@
 //! A kernel that panics, told by pvpanic or by its console: the run ends, or the guest is kept as it is.
 
 use std::fs;
+use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
 use tests::{Finished, Minivmm, Rsp};
@@ -112,4 +113,61 @@ fn a_free_port_is_found_and_said() {
     assert!(rsp.ask("?").starts_with("T05"));
     let connections = fs::read_to_string("/proc/net/tcp").unwrap();
     assert!(connections.contains(&format!("0100007F:{:04X}", rsp.port())), "{connections}");
+}
+
+#[test]
+fn a_guest_is_held_although_it_powers_off_right_behind_its_panic() {
+    let mut minivmm = parrot(&["--on-panic", "hold"]);
+    minivmm.send(&format!("{PANICKED}{POWER_OFF}"));
+    minivmm.stderr.expect("held");
+
+    minivmm.signal(Signal::SIGTERM);
+
+    assert_eq!(minivmm.finish().status, 143);
+}
+
+#[test]
+fn a_panic_in_the_middle_of_which_the_guest_hangs_is_one_when_time_is_over() {
+    let mut minivmm = parrot(&["--timeout", "3s"]);
+    minivmm.send("Kernel panic - not syncing: Attempted to kill init!\n");
+
+    is_panic(&minivmm.finish());
+}
+
+/// A guest that runs, and a port for debuggers.
+fn attachable() -> (Minivmm, u16) {
+    let port = Minivmm::free_port();
+    (parrot(&["--gdb", &port.to_string(), "--gdb-nowait"]), port)
+}
+
+#[test]
+fn by_default_too_a_debugger_is_told_of_the_panic_and_ends_the_run_when_it_leaves() {
+    let (mut minivmm, port) = attachable();
+    let mut rsp = Rsp::connect(port);
+    rsp.send("vCont;c");
+    minivmm.send(PANICKED);
+    assert!(rsp.receive().starts_with("T06"));
+    // The last lines, after which Linux turns round for ever.
+    rsp.send("vCont;c");
+    minivmm.send("---[ end Kernel panic - not syncing: why ]---\n");
+    minivmm.console.expect("why ]---\n");
+
+    drop(rsp);
+
+    assert_eq!(minivmm.finish().status, 34);
+}
+
+#[test]
+fn who_has_detached_or_said_nothing_is_no_debugger_that_a_panic_waits_for() {
+    let (mut minivmm, port) = attachable();
+    let _silent = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    minivmm.send(PANICKED);
+    assert_eq!(minivmm.finish().status, 34);
+
+    let (mut minivmm, port) = attachable();
+    let mut rsp = Rsp::connect(port);
+    rsp.order("!");
+    rsp.order("D;1");
+    minivmm.send(PANICKED);
+    assert_eq!(minivmm.finish().status, 34);
 }

@@ -144,11 +144,16 @@ fn a_guest_that_times_out_is_told_where_it_was() {
 
 #[test]
 fn a_report_that_cannot_be_written_is_refused() {
-    let finished = Minivmm::start_bare("wait", &["--report", "/nonexistent/report.json"]).finish();
+    // The second one is a folder in which nobody can make a file.
+    for path in ["/nonexistent/report.json", "/proc/report.json"] {
+        let finished = Minivmm::start_bare("wait", &["--report", path]).finish();
 
-    assert_eq!((finished.status, finished.console.as_str()), (2, ""));
-    assert_eq!(
-        finished.stderr,
-        "minivmm: --report /nonexistent/report.json: No such file or directory (os error 2), expected a file to write\n"
-    );
+        assert_eq!((finished.status, finished.console.as_str()), (2, ""));
+        assert_eq!(
+            finished.stderr,
+            format!(
+                "minivmm: --report {path}: No such file or directory (os error 2), expected a file to write\n"
+            )
+        );
+    }
 }

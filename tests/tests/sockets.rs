@@ -113,3 +113,34 @@ fn a_second_client_is_told_so_and_closed_and_the_first_one_stays() {
     assert_eq!(first.ask("vCont;c"), "W00;process:1");
     assert_eq!(minivmm.finish().status, 0);
 }
+
+#[test]
+fn a_unix_socket_that_somebody_else_has_put_in_its_place_stays() {
+    let socket = path("taken");
+    let minivmm = start(&socket);
+    fs::remove_file(&socket).unwrap();
+    let _other = UnixListener::bind(&socket).unwrap();
+
+    minivmm.signal(Signal::SIGTERM);
+    minivmm.finish();
+
+    assert!(socket.exists());
+    fs::remove_file(socket).unwrap();
+}
+
+#[test]
+fn a_unix_socket_that_somebody_listens_on_is_theirs_and_they_are_not_disturbed() {
+    let socket = path("theirs");
+    let other = UnixListener::bind(&socket).unwrap();
+    let kernel = bare_guest("count");
+    let address = format!("unix:{}", socket.display());
+    let arguments = ["--kernel", kernel.to_str().unwrap(), "--gdb", &address];
+
+    let finished = Minivmm::start(arguments).finish();
+
+    assert_eq!(finished.status, 2);
+    assert!(finished.stderr.contains("Address already in use"), "{finished:?}");
+    other.set_nonblocking(true).unwrap();
+    assert!(other.accept().is_err());
+    fs::remove_file(socket).unwrap();
+}

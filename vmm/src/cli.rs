@@ -28,7 +28,9 @@ use crate::arch::features::{Choices, Feature};
     error_code(33, "The guest crashed."),
     error_code(34, "The guest's kernel panicked, or --fail-on matched."),
     error_code(124, "--timeout passed."),
-    error_code(130, "The user stopped it.")
+    error_code(129, "The process that started it is gone, or SIGHUP."),
+    error_code(130, "The user stopped it, by Ctrl-A x or SIGINT."),
+    error_code(143, "SIGTERM stopped it; another signal N: 128 + N.")
 )]
 struct Args {
     /// arm64 Image (compressed, EFI zboot), its vmlinux, or a flat binary to load at RAM + 0x80000

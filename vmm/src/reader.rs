@@ -49,6 +49,18 @@ impl Reader {
         }
     }
 
+    /// As [`Self::read`]; another guest has said what begins at `anew`. The lines of the one before it are not its own, nor is its life.
+    pub fn read_anew(&mut self, bytes: &[u8], anew: Option<usize>) -> bool {
+        let Some((before, bytes)) = anew.and_then(|at| bytes.split_at_checked(at)) else {
+            return self.read(bytes);
+        };
+        let is_judged = self.read(before);
+        self.lines = Lines::default();
+        self.has_unmatched = false;
+        self.memoir = self.memoir.take().map(|_| Memoir::default());
+        self.read(bytes) || is_judged
+    }
+
     /// Reads what has been shown. True if a verdict came of it.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
         let is_matching = self.is_matching();
@@ -155,6 +167,18 @@ mod tests {
         reader.read(b"\nlogin: ");
 
         assert!(reader.pause());
+    }
+
+    #[test]
+    fn another_guest_begins_with_a_line_and_a_life_of_its_own() {
+        let mut reader = reader(&["--until", "^ready", "--report", "file"]);
+        reader.read(b"Linux version 6.1\nlogin: ");
+
+        assert!(reader.read_anew(b"me\nlogin: ready\n", Some(10)));
+
+        assert_eq!(reader.verdict(), Some(Outcome::Until("ready".to_owned())));
+        assert_eq!(reader.memoir().version, None);
+        assert_eq!(reader.memoir().last_lines().collect::<Vec<_>>(), ["ready"]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! lz4's legacy frame: blocks one after the other, each independent of the others and but for the last of 8 MiB, up to the file's end.
+//! It has neither a checksum nor a length of its own: what ends between two blocks, or has a length that no block has, is as good as whole.
 
 use super::Fault;
 use super::input::Input;
@@ -24,11 +25,11 @@ pub(super) fn decompress(input: &mut Input<'_>, output: &mut Output) -> Result<(
     Ok(())
 }
 
-/// Whether what comes is no block: nothing, another frame, or the length of the content, which may look like the length of a block.
+/// Whether what comes is no block: too little for one, another frame, or the length of the content, which may look like the length of a block.
 fn is_end(input: &Input<'_>, output: &Output) -> bool {
     let rest = input.rest();
     let is_last = rest.len() == 4;
-    le_u32(rest, 0).map_or(rest.is_empty(), |size| {
+    le_u32(rest, 0).is_none_or(|size| {
         size as usize > COMPRESSED || size == 0 || is_last && u64::from(size) == output.len()
     })
 }

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::Fault;
@@ -23,7 +25,14 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(limit: u64) -> Result<Self, Fault> {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-        let file = memfd_create("kernel", flags).map_err(|errno| Fault::Memory(errno.into()))?;
+        // A host may refuse any other (vm.memfd_noexec=2).
+        let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+        let file = match memfd_create("kernel", flags | no_exec) {
+            // Linux before 6.3 does not know of it.
+            Err(Errno::EINVAL) => memfd_create("kernel", flags),
+            file => file,
+        };
+        let file = file.map_err(|errno| Fault::Memory(errno.into()))?;
         Ok(Self { file: file.into(), len: 0, limit })
     }
 

@@ -1,6 +1,7 @@
 //! How far back compressed data refers, which is memory that its decoder needs: read before a decoder is made.
 
 use super::Fault;
+use super::input::Input;
 use crate::bytes::{le_u16, le_u32, le_u64};
 
 /// Bytes of a window: `zstd --ultra -22` makes it as large, and scripts/xz_wrap.sh of the kernel.
@@ -37,29 +38,70 @@ pub(super) fn of_zstd(frame: &[u8]) -> Option<u64> {
     }
 }
 
-/// Of the first block of an xz stream (xz-file-format.txt, 3.1 and 5.3.1).
-pub(super) fn of_xz(stream: &[u8]) -> Option<u64> {
+/// Checks each block of an xz stream (xz-file-format.txt): a decoder is made anew for each, by what its own header says.
+pub(super) fn check_xz(stream: &[u8]) -> Result<(), Fault> {
     const HEADER: usize = 12;
+    /// Where the kind of check is, and the bytes that each kind takes (2.1.1.2).
+    const CHECK: usize = 7;
+    const CHECKS: [usize; 16] = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
+    let mut input = Input::new(stream);
+    let kind = input.take(HEADER)?.get(CHECK).map_or(0, |flags| usize::from(flags & 0xf));
+    loop {
+        // In units of four bytes (3.1.1); 0 is the index's.
+        let size = usize::from(input.u8()?);
+        if size == 0 {
+            return Ok(());
+        }
+        let header = input.take(4 * size + 3)?;
+        check(Some(of_block(header).ok_or_else(|| Fault::corrupt("block header"))?))?;
+        let padding = skip_chunks(&mut input)?.wrapping_neg() % 4;
+        input.take(padding + CHECKS.get(kind).copied().unwrap_or(0))?;
+    }
+}
+
+/// Of a block, by its header without the first byte (xz-file-format.txt, 3.1 and 5.3.1). `None` unless LZMA2 is the last filter, as it has to be.
+fn of_block(header: &[u8]) -> Option<u64> {
     const LZMA2: u64 = 0x21;
-    let mut fields = stream.get(HEADER + 1..)?;
-    let (flags, rest) = fields.split_first()?;
-    fields = rest;
+    let (flags, mut fields) = header.split_first()?;
     for is_present in [flags & 1 << 6, flags & 1 << 7] {
         if is_present != 0 {
             number(&mut fields)?;
         }
     }
+    let (mut most, mut is_last) = (0, false);
     for _ in 0..=flags & 3 {
         let (id, size) = (number(&mut fields)?, number(&mut fields)?);
         let (properties, rest) = fields.split_at_checked(usize::try_from(size).ok()?)?;
         fields = rest;
-        if id == LZMA2 {
+        is_last = id == LZMA2;
+        if is_last {
             // 40 stands for 4 GiB - 1, and is the last.
             let bits = u32::from(*properties.first()?).min(40);
-            return Some((2 | u64::from(bits & 1)) << (bits / 2 + 11));
+            most = most.max((2 | u64::from(bits & 1)) << (bits / 2 + 11));
         }
     }
-    None
+    is_last.then_some(most)
+}
+
+/// Skips LZMA2's chunks up to their end, and returns how many bytes they take (xz's src/liblzma/lzma/lzma2_decoder.c).
+fn skip_chunks(input: &mut Input<'_>) -> Result<usize, Fault> {
+    let start = input.rest().len();
+    loop {
+        let control = input.u8()?;
+        let mut size = || Ok::<_, Fault>(usize::from(input.u8()?) << 8 | usize::from(input.u8()?));
+        let len = match control {
+            0 => return Ok(start - input.rest().len()),
+            // Not compressed.
+            1 | 2 => size()? + 1,
+            3..0x80 => return Err(Fault::corrupt("LZMA2 chunk")),
+            // Of the content; of the data; and whether there are properties in front of these.
+            _ => {
+                size()?;
+                size()? + 1 + usize::from(control >= 0xc0)
+            }
+        };
+        input.take(len)?;
+    }
 }
 
 /// A multibyte integer (xz-file-format.txt, 1.2).

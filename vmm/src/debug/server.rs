@@ -54,6 +54,8 @@ pub struct Server {
     stop: Option<Stop>,
     /// The guest has ended by itself.
     has_ended: bool,
+    /// The guest has been made anew, and nobody has asked since.
+    is_new: bool,
 }
 
 impl Server {
@@ -65,7 +67,15 @@ impl Server {
             Some(Transport::Stdio(stream)) => (None, Some(Client::new(Box::new(stream)))),
             None => (None, None),
         };
-        Self { listener, client, closed: None, guest, stop: Some(FIRST_STOP), has_ended: false }
+        Self {
+            listener,
+            client,
+            closed: None,
+            guest,
+            stop: Some(FIRST_STOP),
+            has_ended: false,
+            is_new: false,
+        }
     }
 
     /// Lets the guest run before any debugger came.
@@ -133,6 +143,16 @@ impl Server {
     /// Whether a debugger has the guest, which has ended or is stopped.
     pub fn holds(&self) -> bool {
         (self.stop.is_some() || self.has_ended) && self.session().is_some()
+    }
+
+    /// Whether a debugger has the guest: one that has come, said something and not detached.
+    pub fn is_debugged(&self) -> bool {
+        self.session().is_some() && !self.guest.is_free()
+    }
+
+    /// Whether there is another guest since this was last asked.
+    pub fn take_new(&mut self) -> bool {
+        std::mem::take(&mut self.is_new)
     }
 
     /// Lets [`Self::stops`] be called although no vCPU may have stopped.
@@ -209,6 +229,7 @@ impl Server {
             Some(Ok(())) => {
                 self.stop = Some(FIRST_STOP);
                 self.has_ended = false;
+                self.is_new = true;
             }
             Some(Err(why)) => return Outcome::Failed(why),
             None => {}

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -27,8 +27,29 @@ pub enum Transport {
 pub enum Listener {
     /// TCP, and the host by the name that the user has for it.
     Tcp(TcpListener, String),
-    /// A Unix socket, and its path, removed at the end.
-    Unix(UnixListener, PathBuf),
+    /// A Unix socket, removed at the end.
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a Unix socket.
+pub struct SocketFile {
+    path: PathBuf,
+    /// Somebody else may have put another one in its place.
+    id: Option<Id>,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), id: id(path) }
+    }
+}
+
+/// Device, inode, and when it was made, in seconds and nanoseconds: some file systems give the number of an inode again at once.
+type Id = (u64, u64, i64, i64);
+
+fn id(path: &Path) -> Option<Id> {
+    let data = fs::symlink_metadata(path).ok()?;
+    Some((data.dev(), data.ino(), data.mtime(), data.mtime_nsec()))
 }
 
 impl Listener {
@@ -48,7 +69,7 @@ impl Listener {
                 let host = if host == LOOPBACK { "" } else { host };
                 format!("{host}:{port}")
             }
-            Self::Unix(_, path) => path.display().to_string(),
+            Self::Unix(_, file) => file.path.display().to_string(),
         }
     }
 
@@ -57,7 +78,9 @@ impl Listener {
     pub fn unix(path: &Path) -> io::Result<Self> {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
         let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
-        if is_socket && UnixStream::connect(path).err().is_some_and(refused) {
+        // To connect as one that sends datagrams asks whether somebody has this socket, and does neither wait nor disturb them.
+        let ask = || UnixDatagram::unbound()?.connect(path);
+        if is_socket && ask().err().is_some_and(refused) {
             fs::remove_file(path)?;
         }
         // Not changed afterwards: somebody could connect in between.
@@ -66,7 +89,7 @@ impl Listener {
         umask(before);
         let listener = listener?;
         listener.set_nonblocking(true)?;
-        Ok(Self::Unix(listener, path.to_owned()))
+        Ok(Self::Unix(listener, SocketFile::of(path)))
     }
 
     /// Another descriptor of a Unix socket.
@@ -107,9 +130,12 @@ impl AsRawFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // Gone already is as good.
-            let _ = fs::remove_file(path);
+        if let Self::Unix(_, file) = self
+            && file.id.is_some()
+            && id(&file.path) == file.id
+        {
+            // Gone by now is as good.
+            let _ = fs::remove_file(&file.path);
         }
     }
 }

@@ -138,6 +138,26 @@ impl Console {
     }
 }
 
+/// What the console's output goes through.
+pub struct Writers {
+    output: Arc<Output>,
+    port: Option<Arc<Port>>,
+}
+
+impl Writers {
+    /// Waits until what the guest, which is stopped, has sent to a virtio console has been queued for the output.
+    pub fn drain(&self, limit: Duration) {
+        if let Some(port) = &self.port {
+            port.drain(limit);
+        }
+    }
+
+    /// Waits until what is queued is written.
+    pub fn flush(&self, limit: Duration) {
+        self.output.flush(limit);
+    }
+}
+
 /// The console while the guest runs.
 pub struct RunningConsole {
     output: Arc<Output>,
@@ -161,11 +181,9 @@ impl RunningConsole {
         &self.output
     }
 
-    /// Waits until what the guest, which is stopped, has sent to a virtio console has been queued for the output.
-    pub fn drain(&self, limit: Duration) {
-        if let Some(port) = &self.port {
-            port.drain(limit);
-        }
+    /// What is left to write, for another thread to wait for.
+    pub fn writers(&self) -> Writers {
+        Writers { output: self.output.clone(), port: self.port.clone() }
     }
 
     /// Becomes readable when the terminal's size may have changed; then call [`Self::resize`].

@@ -1,15 +1,17 @@
 //! The event loop: the main thread waits here for vCPU stops, debuggers, console input and
 //! signals, and for nothing else.
 
+mod last_words;
 mod panic;
 mod power;
 mod subscriber;
 
 use std::cell::RefCell;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use devices::virtio::console::Bell;
 use event_manager::{EventManager, SubscriberOps};
@@ -20,9 +22,9 @@ use self::subscriber::Subscriber;
 use super::button::Button;
 use super::console::{Ends, RunningConsole};
 use super::hang::whereabouts;
+use super::kernel::Names;
 use super::loading::Loading;
 use super::output::News;
-use super::ports;
 use super::report::{self, Facts};
 use super::signals::Signals;
 use super::terminal;
@@ -38,10 +40,6 @@ use crate::kvm::control::{Control, VcpuStop};
 use crate::kvm::memory::Memory;
 use crate::kvm::vcpu::SystemEvent;
 use crate::message::say;
-use boot::elf::Vmlinux;
-
-/// How long a user who quits waits for a reader that does not read, or for a guest that cannot be stopped.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guest, and who decides about it.
 pub enum Guest {
@@ -107,12 +105,14 @@ pub struct Parts {
     /// Becomes readable when minivmm's parent has ended.
     pub parent: Option<OwnedFd>,
     /// The kernel's symbols.
-    pub names: Option<Arc<Vmlinux>>,
+    pub names: Names,
 }
 
 /// Runs until the guest, the debugger or the user ends it. The terminal is restored then.
 pub fn run(parts: Parts, ending: &Ending) -> Result<(Outcome, Facts), event_manager::Error> {
-    let grace = Grace::new().map_err(|error| event_manager::Error::Epoll(error.into()))?;
+    let failed = |error: io::Error| event_manager::Error::Epoll(error.into());
+    let grace = Grace::new().map_err(failed)?;
+    let written = Arc::new(io::pipe().map_err(failed)?);
     let began = parts.guest.server().is_none_or(|server| !server.is_stopped());
     let began = began.then(Instant::now);
     let state = Loop {
@@ -121,6 +121,7 @@ pub fn run(parts: Parts, ending: &Ending) -> Result<(Outcome, Facts), event_mana
         has_report: ending.report.is_some(),
         on_panic: ending.on_panic,
         grace,
+        written,
         asked: None,
         end: None,
         outcome: None,
@@ -156,6 +157,8 @@ struct Loop {
     /// When the guest was let go first.
     began: Option<Instant>,
     grace: Grace,
+    /// Becomes readable when the last words are written; made while there are descriptors.
+    written: Arc<(PipeReader, PipeWriter)>,
     /// Why the guest was asked to power off.
     asked: Option<Outcome>,
     /// How the guest ended whose debugger may run it again.
@@ -237,6 +240,9 @@ impl Loop {
 
     fn on_news(&mut self) {
         for news in self.parts.console.output().take_news() {
+            if self.outcome.is_some() {
+                return;
+            }
             match news {
                 News::Panicked => self.on_panicked(false),
                 News::PanicEnded => self.on_panicked(true),
@@ -248,7 +254,10 @@ impl Loop {
                 // Where the debugger has standard output, it decides about the end.
                 News::Closed(_) if self.parts.console.ends() == Ends::Error => {}
                 News::Closed(kind) => {
-                    self.outcome = Some(Outcome::HostFailed(format!("standard output: {kind}")));
+                    // It may have closed because it has seen what ends the run.
+                    let verdict = self.parts.console.output().verdict(false);
+                    let failed = || Outcome::HostFailed(format!("standard output: {kind}"));
+                    self.end_by(verdict.unwrap_or_else(failed));
                 }
             }
         }
@@ -269,8 +278,8 @@ impl Loop {
             Ok(false) => {}
             Ok(true) => {
                 let limit = timeout.limit();
-                // It held still for someone who has not come.
-                let outcome = if self.parts.console.output().is_held() {
+                // It hung in the middle of its panic, or was held for someone who has not come.
+                let outcome = if self.parts.console.output().has_panicked() {
                     Outcome::Panicked
                 } else {
                     Outcome::TimedOut(limit)
@@ -279,6 +288,19 @@ impl Loop {
             }
             Err(error) => self.outcome = Some(Outcome::HostFailed(format!("timer: {error}"))),
         }
+    }
+
+    /// After each event: what follows from what the debugger did.
+    fn follow_debugger(&mut self) {
+        if let Guest::Debugged(server) = &mut self.parts.guest
+            && server.take_new()
+        {
+            self.began = None;
+            self.end = None;
+            self.grace.forget_panic();
+        }
+        self.end_left_panic();
+        self.update_timeout();
     }
 
     /// While a debugger has stopped the guest, nobody waits for that.
@@ -303,7 +325,7 @@ impl Loop {
         let (control, memory, link) = self.parts.guest.insight();
         let whereabouts = if outcome.is_hang() {
             let places = backtrace::places(control, memory, link);
-            whereabouts(places, self.parts.names.as_ref(), link)
+            whereabouts(places, self.parts.names.borrow().as_ref(), link)
         } else {
             Vec::new()
         };
@@ -318,33 +340,6 @@ impl Loop {
             facts.guest = memory.resident();
         }
         facts
-    }
-
-    /// Waits until what the guest, which is stopped if it can be, has said is written. Its last line may decide what the end is.
-    fn last_words(&self, outcome: Outcome, is_parked: bool) -> Outcome {
-        let output = self.parts.console.output();
-        // One that talks on would keep the queue from ever being empty.
-        let limit = if is_parked && (outcome.is_of_guest() || outcome == Outcome::Killed) {
-            // Worth waiting for, and a signal ends the wait.
-            self.parts.signals.unblock();
-            self.parts
-                .timeout
-                .as_ref()
-                .map_or(Duration::MAX, |timeout| timeout.left().max(FLUSH_LIMIT))
-        } else {
-            FLUSH_LIMIT
-        };
-        if is_parked && outcome.is_of_guest() {
-            self.parts.console.drain(limit);
-            if let Some(bell) = &self.parts.ports {
-                ports::drain(bell, limit);
-            }
-        }
-        output.flush(limit);
-        let is_open = outcome.is_of_guest() || matches!(outcome, Outcome::TimedOut(_));
-        let verdict = if is_open { output.verdict(true) } else { None };
-        let asked = || self.asked.clone().filter(|_| outcome.is_orderly());
-        verdict.or_else(asked).unwrap_or(outcome)
     }
 
     fn on_input(&mut self) {

@@ -1,5 +1,7 @@
 //! What the debugger is told of the kernel: its symbols, and where it will be.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, LazyLock};
 use std::thread::Builder;
@@ -14,6 +16,9 @@ use crate::debug::kernel::{Awaited, LazySymbols, Prediction, Program, Symbols};
 use crate::debug::scout::Report;
 use crate::exit::Outcome;
 use crate::message::say;
+
+/// The file with the symbols of the kernel that runs now; another one may come when it is made anew.
+pub type Names = Rc<RefCell<Option<Arc<Vmlinux>>>>;
 
 /// What is known of the kernel that is loaded so, and of its symbols. `is_fixed`: it stays where it was linked to.
 /// If it does not, and has symbols, a scout sets out to see where it will be.

@@ -26,7 +26,9 @@ mod terminal;
 mod timers;
 mod transports;
 
+use std::cell::RefCell;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -38,10 +40,11 @@ use self::assembly::Assembly;
 use self::console::{Console, Ends};
 use self::events::{Guest, Insight, Parts};
 use self::files::{Files, chain};
+use self::kernel::Names;
 use self::loading::Loading;
 use self::port::Port;
 use self::ports::Ports;
-use self::report::Facts;
+use self::report::{Facts, Report};
 use self::resources::Resources;
 use self::timers::Countdown;
 use crate::cli::ending::OnPanic;
@@ -61,23 +64,26 @@ type Uart = Arc<Mutex<Port>>;
 pub fn run(config: &Config) -> Outcome {
     terminal::end_on_panic();
     let start = Instant::now();
-    let report = match config.ending.report.as_deref().map(report::Place::new).transpose() {
+    // Before it can be gone: then there is another one.
+    let parent = parent::watch();
+    let report = match config.ending.report.as_deref().map(Report::open).transpose() {
         Ok(report) => report,
         Err(outcome) => return outcome,
     };
-    let (outcome, facts) = assemble(config).unwrap_or_else(|outcome| (outcome, Facts::default()));
+    let ended = assemble(config, parent);
+    let (outcome, facts) = ended.unwrap_or_else(|outcome| (outcome, Facts::default()));
     terminal::restore();
     facts.whereabouts.iter().for_each(say);
-    if let Some(report) = report
-        && let Err(error) = report.write(start, &outcome, &facts)
-    {
-        say(format_args!("--report {}: {error}", report.path.display()));
+    if let Some(report) = report {
+        report.write(start, &outcome, &facts);
     }
     outcome
 }
 
-fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
+fn assemble(config: &Config, parent: Option<OwnedFd>) -> Result<(Outcome, Facts), Outcome> {
     let files = Files::open(config)?;
+    // While signals end it: the log may be a pipe that nobody reads yet. And before there are sockets to remove.
+    let reader = Reader::new(&config.ending)?;
     let resources = Resources::open(config)?;
     let cmdline = command_line(&with_devices(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
@@ -91,7 +97,6 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
         (_, Some(GdbAddress::Stdio)) => Ends::Error,
         _ => Ends::InputAndOutput,
     };
-    let reader = Reader::new(&config.ending)?;
     let console = Console::new(config.console, ends, reader);
     let console = console.map_err(|error| host("console", &error))?;
     let bell = resources.ports.as_ref().map(Ports::bell);
@@ -119,13 +124,13 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
         |console: Console| console.start(assembly.uart()).map_err(|error| host("console", &error));
     let stops = assembly.stops();
     let button = assembly.button();
-    let names = kernel::names(&files);
+    let names: Names = Rc::new(RefCell::new(kernel::names(&files)));
     let (guest, console) = match support {
         Some(support) => {
             support.missing().for_each(|what| say(format_args!("gdb: {what}")));
             let machine = assembly.debugged(vm, support, files)?;
             let console = start_console(console)?;
-            let guest = target::Guest::new(machine, prepare(Rc::new(assembly)));
+            let guest = target::Guest::new(machine, prepare(Rc::new(assembly), names.clone()));
             let mut server = Server::new(transport, guest);
             if config.gdb.is_some() {
                 say(format_args!("gdb: {}", greeting(config, &server)));
@@ -150,17 +155,8 @@ fn assemble(config: &Config) -> Result<(Outcome, Facts), Outcome> {
     };
     let timeout = config.ending.timeout.map(Countdown::start).transpose();
     let timeout = timeout.map_err(|error| host("timer", &error))?;
-    let parts = Parts {
-        guest,
-        stops,
-        console,
-        ports: bell,
-        signals,
-        button,
-        timeout,
-        names,
-        parent: parent::watch(),
-    };
+    let parts =
+        Parts { guest, stops, console, ports: bell, signals, button, timeout, names, parent };
     events::run(parts, &config.ending).map_err(|error| host("event loop", &error))
 }
 
@@ -181,13 +177,14 @@ fn with_devices(config: &Config) -> String {
 }
 
 /// Makes the guest again, from the files as they are then.
-fn prepare(assembly: Rc<Assembly>) -> target::Prepare {
+fn prepare(assembly: Rc<Assembly>, names: Names) -> target::Prepare {
     Box::new(move || {
         let files = assembly.open_files().map_err(|outcome| outcome.to_string())?;
-        let assembly = assembly.clone();
+        let (assembly, names) = (assembly.clone(), names.clone());
         let make = move || {
             let vm = assembly.vm()?;
             let support = vm.debug_support()?;
+            names.replace(kernel::names(&files));
             assembly.debugged(vm, support, files)
         };
         Ok(Box::new(move || make().map_err(|outcome: Outcome| outcome.to_string())))

@@ -42,6 +42,8 @@ pub struct Output {
 #[derive(Default)]
 struct State {
     queue: Vec<u8>,
+    /// Where in the queue another guest begins.
+    anew: Option<usize>,
     is_writing: bool,
     /// A device holds bytes back until there is room.
     is_full: bool,
@@ -52,6 +54,14 @@ struct State {
     /// When the first byte came.
     began: Option<Instant>,
     news: Vec<News>,
+}
+
+/// What is written at once.
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where in it another guest begins.
+    anew: Option<usize>,
+    was_full: bool,
 }
 
 /// How far a panic of the guest's kernel has come.
@@ -142,6 +152,8 @@ impl Output {
     /// Another guest talks from here on: what this one said has no meaning for it.
     pub fn begin_anew(&self) {
         let mut state = self.lock();
+        state.anew = Some(state.queue.len());
+        state.began = None;
         state.lines = Lines::default();
         state.panic = Panic::None;
         state.is_burst = false;
@@ -217,17 +229,17 @@ impl Output {
             if self.wait_for_line() {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
             }
-            let (batch, was_full) = self.next_batch();
-            if batch.is_empty() {
+            let Batch { bytes, anew, was_full } = self.next_batch();
+            if bytes.is_empty() {
                 // A tick in which nothing came.
                 continue;
             }
-            self.reader().keep(&batch);
-            if is_open && let Err(error) = write_blocking(&mut sink, &batch) {
+            self.reader().keep(&bytes);
+            if is_open && let Err(error) = write_blocking(&mut sink, &bytes) {
                 is_open = false;
                 self.announce(&mut self.lock(), News::Closed(error.kind()));
             }
-            if self.reader().read(&batch) {
+            if self.reader().read_anew(&bytes, anew) {
                 self.announce(&mut self.lock(), News::Judged);
             }
             if was_full {
@@ -266,10 +278,14 @@ impl Output {
         waited.unwrap_or_else(PoisonError::into_inner).0.is_burst
     }
 
-    fn next_batch(&self) -> (Vec<u8>, bool) {
+    fn next_batch(&self) -> Batch {
         let mut state = self.lock();
         state.is_writing = !state.queue.is_empty();
-        (std::mem::take(&mut state.queue), std::mem::take(&mut state.is_full))
+        Batch {
+            anew: if state.is_writing { state.anew.take() } else { None },
+            bytes: std::mem::take(&mut state.queue),
+            was_full: std::mem::take(&mut state.is_full),
+        }
     }
 
     /// Linux frames a panic in two lines (kernel/panic.c), the second after the stack dump and only

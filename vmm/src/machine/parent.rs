@@ -10,6 +10,7 @@ use super::signals;
 
 /// Becomes readable when the parent process has ended (pidfd_open(2)). None for who is to outlive it: with SIGHUP ignored, as nohup does,
 /// and as the leader of a session, as setsid makes it; and where the parent is the first process.
+/// To be asked at once: who has gone cannot be told any more from who adopts orphans.
 pub fn watch() -> Option<OwnedFd> {
     let leads_session = getsid(None).is_ok_and(|session| session == getpid());
     if signals::is_ignored(Signal::SIGHUP) || leads_session {

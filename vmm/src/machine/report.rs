@@ -1,22 +1,24 @@
 //! `--report`: what there is to tell of a run, as JSON (docs/ci.md).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Instant;
 
-use nix::sys::stat::{Mode, umask};
-
 use super::hang::Whereabouts;
+use super::{resources, signals};
 use crate::exit::Outcome;
 use crate::json::Json;
 use crate::kvm::control::Control;
 use crate::kvm::memory::Memory;
 use crate::memoir::{self, Memoir};
+use crate::message::say;
 
 /// Of the schema. A member more is none of its business.
 const VERSION: u64 = 1;
@@ -40,53 +42,120 @@ pub struct Facts {
     pub whereabouts: Vec<Whereabouts>,
 }
 
-/// Where it goes.
-pub struct Place<'a> {
-    /// Its name.
-    pub path: &'a Path,
+/// Where the report goes.
+pub struct Report {
+    /// As the user has it.
+    name: String,
+    /// Where links lead.
+    path: PathBuf,
     /// Its permissions, by the user's umask. A share may clear that later (devices::virtio::fs).
     mode: u32,
+    /// What is no file that another one could take the place of: a pipe, a device, our own output.
+    stream: Option<File>,
 }
 
-impl<'a> Place<'a> {
-    /// Refuses a path at which there can be no report. To be called before anything is started, threads among it: the process's
-    /// umask changes meanwhile.
-    pub fn new(path: &'a Path) -> Result<Self, Outcome> {
-        let unusable = |why: &str| {
-            let path = path.display();
-            Outcome::Unusable(format!("--report {path}: {why}, expected a file to write"))
+impl Report {
+    /// Refuses a path at which there can be no report, before anything is started.
+    pub fn open(path: &Path) -> Result<Self, Outcome> {
+        let name = path.display().to_string();
+        let unusable = |error: &dyn fmt::Display| {
+            Outcome::Unusable(format!("--report {name}: {error}, expected a file to write"))
         };
-        match fs::metadata(folder(path)) {
-            Ok(data) if !data.is_dir() => return Err(unusable("is not in a directory")),
-            Err(error) => return Err(unusable(&error.to_string())),
-            Ok(_) if path.is_dir() => return Err(unusable("is a directory")),
-            Ok(_) => {}
+        if path.is_dir() || path.file_name().is_none() {
+            return Err(unusable(&"is a directory"));
         }
-        let mask = umask(Mode::empty());
-        umask(mask);
-        Ok(Self { path, mode: 0o666 & !mask.bits() })
+        let stream = stream(path).map_err(|error| unusable(&error))?;
+        let path = target(path);
+        let mode = if stream.is_some() { Ok(0) } else { try_out(&path) };
+        let mode = mode.map_err(|error| unusable(&error))?;
+        Ok(Self { name, path, mode, stream })
     }
 
-    /// Writes it: whoever looks sees the report that was there before, or this one whole.
-    pub fn write(&self, start: Instant, outcome: &Outcome, facts: &Facts) -> io::Result<()> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let new = folder(self.path).join(format!(".{name}.{}", process::id()));
-        let file =
-            File::options().write(true).create(true).truncate(true).mode(self.mode).open(&new);
-        let written = file
-            .and_then(|mut file| writeln!(file, "{}", json(start, outcome, facts)))
-            .and_then(|()| fs::rename(&new, self.path));
-        if written.is_err() {
-            // Most likely it is not there.
-            let _ = fs::remove_file(&new);
+    /// Writes it: whoever looks at a file sees the report that was there before, or this one whole.
+    pub fn write(mut self, start: Instant, outcome: &Outcome, facts: &Facts) {
+        resources::use_spare();
+        let text = format!("{}\n", json(start, outcome, facts));
+        let written = match &mut self.stream {
+            Some(stream) => {
+                // Whoever reads it may take their time.
+                signals::unblock();
+                stream.write_all(text.as_bytes())
+            }
+            None => replace(&self.path, self.mode, &text),
+        };
+        if let Err(error) = written {
+            say(format_args!("--report {}: {error}", self.name));
         }
-        written
     }
 }
 
-fn folder(path: &Path) -> PathBuf {
+/// What is at a path, if it is written to as it is.
+fn stream(path: &Path) -> io::Result<Option<File>> {
+    let data = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        data => data?,
+    };
+    for ours in [io::stdout().as_fd(), io::stderr().as_fd()] {
+        let file = File::from(ours.try_clone_to_owned()?);
+        let found = file.metadata()?;
+        if (found.dev(), found.ino()) == (data.dev(), data.ino()) {
+            return Ok(Some(file));
+        }
+    }
+    if data.is_file() { Ok(None) } else { File::options().write(true).open(path).map(Some) }
+}
+
+/// Where a path leads by links, also if there is nothing yet.
+fn target(path: &Path) -> PathBuf {
+    /// As many links as the host follows (path_resolution(7)).
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(link) => path = folder(&path).join(link),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+fn folder(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new(".")).to_owned()
+    parent.unwrap_or(Path::new("."))
+}
+
+/// Makes a file beside `path`, and tells the permissions that it got. It is not kept: a minivmm that is killed would leave it behind.
+fn try_out(path: &Path) -> io::Result<u32> {
+    let (file, new) = fresh(path, 0o666)?;
+    fs::remove_file(new)?;
+    Ok(file.metadata()?.mode() & 0o777)
+}
+
+/// A new file beside `path`, and its name.
+fn fresh(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
+    let mut number = 0;
+    loop {
+        let new = folder(path).join(format!(".minivmm-{}-{number}", process::id()));
+        match File::options().write(true).create_new(true).mode(mode).open(&new) {
+            // Of a process that was killed, or of one in another namespace.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            file => return Ok((file?, new)),
+        }
+    }
+}
+
+fn replace(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    let (mut file, new) = fresh(path, mode)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // There is nothing else to be done about it.
+        let _ = fs::remove_file(&new);
+    }
+    match written {
+        // A file that is mounted by itself, as into a container, has a place that nothing else can take.
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => fs::write(path, text),
+        written => written,
+    }
 }
 
 fn json(start: Instant, outcome: &Outcome, facts: &Facts) -> Json {

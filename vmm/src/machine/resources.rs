@@ -10,6 +10,9 @@ use super::storage::Storage;
 use crate::cli::Config;
 use crate::exit::Outcome;
 
+/// Descriptors that no guest and no client of its can take, for what there is to write at the end.
+const SPARE: u64 = 8;
+
 /// Files, folders and sockets.
 pub struct Resources {
     /// Disks and shares.
@@ -39,5 +42,12 @@ impl Resources {
 /// Each file that the guest knows of is held open, and each of its connections.
 fn raise_limit() -> nix::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)
+    setrlimit(Resource::RLIMIT_NOFILE, most.saturating_sub(SPARE), most)
+}
+
+/// From here on the spare ones may be used, too.
+pub fn use_spare() {
+    // Without them there may still be others.
+    let _ = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
 }

@@ -24,6 +24,17 @@ fn the_length_that_the_kernels_build_puts_behind_is_not_looked_at() {
 }
 
 #[test]
+fn a_few_bytes_behind_are_not_looked_at() {
+    for format in FORMATS {
+        for more in [&[0][..], &[1, 2], &[0, 0, 0]] {
+            let bytes = [&compress(format, &content()), more].concat();
+
+            assert_eq!(decompress(&bytes).unwrap(), content(), "{format}");
+        }
+    }
+}
+
+#[test]
 fn what_parallel_compressors_cut_in_parts_is_put_together() {
     // LZMA has no magic to tell the second by.
     for format in FORMATS.into_iter().filter(|format| *format != Format::Lzma) {

@@ -105,21 +105,50 @@ fn windows_are_read_as_their_formats_have_them() {
         Some(0x2_0000_0001)
     );
     assert_eq!(window::of_zstd(&[0, 0, 0, 0, 0xe0, 1, 2, 3]), None);
+}
 
-    // Header size, flags, sizes of the block, a filter with four bytes of properties, LZMA2 with its one.
-    let block = |bits| {
-        [0_u8; 12]
-            .into_iter()
-            .chain([5, 0xc1, 0x80, 1, 3, 0x0a, 4, 0, 0, 0, 0, 0x21, 1, bits])
-            .collect::<Vec<_>>()
+/// An xz stream's block: header size, flags, sizes of the block, a filter with four bytes of properties, LZMA2 with its one, padding and checksum;
+/// a chunk that is not compressed, and the end of chunks, which are a multiple of four bytes; a check of four bytes.
+fn block(bits: u8) -> Vec<u8> {
+    let header =
+        [5, 0xc1, 0x80, 1, 3, 0x0a, 4, 0, 0, 0, 0, 0x21, 1, bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    [&header[..], &[1, 0, 3, 1, 2, 3, 4, 0], &[0; 4]].concat()
+}
+
+#[test]
+fn windows_of_each_block_of_xz_are_read() {
+    let start = b"\xfd7zXZ\0\0\x01\0\0\0\0";
+    let stream = |blocks: &[u8]| {
+        let blocks = blocks.iter().flat_map(|bits| block(*bits));
+        start.iter().copied().chain(blocks).chain([0]).collect::<Vec<u8>>()
     };
-    assert_eq!(window::of_xz(&block(0)), Some(4096));
-    assert_eq!(window::of_xz(&block(1)), Some(6144));
-    assert_eq!(window::of_xz(&block(30)), Some(128 << 20));
-    assert_eq!(window::of_xz(&block(255)), Some(4 << 30));
-    for len in 0..block(0).len() {
-        assert_eq!(window::of_xz(&block(0)[..len]), None);
+    let window = |blocks| match window::check_xz(&stream(blocks)) {
+        Err(Fault::Window(window)) => window,
+        Err(other) => panic!("{other:?}"),
+        Ok(()) => 0,
+    };
+
+    assert_eq!(window(&[0]), 0);
+    assert_eq!(window(&[30, 30, 1]), 0);
+    assert_eq!(window(&[31]), 192 << 20);
+    assert_eq!(window(&[0, 255]), 4 << 30);
+    assert_eq!(window(&[0, 1, 33]), 384 << 20);
+    let whole = stream(&[0, 1]);
+    for len in 0..whole.len() {
+        assert!(matches!(window::check_xz(&whole[..len]), Err(Fault::Truncated)), "{len}");
     }
+}
+
+#[test]
+fn xz_of_several_blocks_is_put_together() {
+    let mut options = XzOptions::with_preset(0);
+    options.lzma_options.dict_size = 0x1000;
+    options.set_block_size(Some(0x4000.try_into().unwrap()));
+    let mut encoder = XzWriter::new(Vec::new(), options).unwrap();
+    encoder.write_all(&content()).unwrap();
+    let bytes = encoder.finish().unwrap();
+
+    assert_eq!(decompress(&bytes).unwrap(), content());
 }
 
 #[test]

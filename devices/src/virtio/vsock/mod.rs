@@ -5,6 +5,7 @@
 //!   there, `OK N\n` is read, with the port that the guest sees, and then what the guest sends.
 
 mod connection;
+mod entrance;
 mod packet;
 mod switch;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use vmm_sys_util::epoll::EventSet;
 
 use super::connection::{Connection, State, operation};
+use super::entrance::{Entrance, LISTENER, RETRY};
 use super::packet::{Address, HEADER, Header, Operation, STREAM};
 use super::{HOST, RECEIVE, TRANSMIT};
 use crate::virtio::{Backend, Broken, Ram, Ring, Waits, unix};
@@ -20,8 +21,6 @@ const MOST_RESETS: usize = 256;
 /// Bytes of data in one packet. Linux takes 64 KiB and gives buffers of 4.
 const MOST_DATA: usize = 64 << 10;
 
-/// Token of the listening socket; those of connections follow.
-const LISTENER: u32 = 0;
 /// Ports of the host's that its clients have, from here on: what the guest may listen on is below.
 const FIRST_PORT: u32 = 1 << 30;
 
@@ -41,7 +40,7 @@ struct Known {
 pub struct Switch {
     cid: u64,
     path: PathBuf,
-    listener: UnixListener,
+    entrance: Entrance,
     connections: HashMap<u32, Known>,
     by_ports: HashMap<Ports, u32>,
     /// Those that may have something for the guest, in turn.
@@ -49,8 +48,6 @@ pub struct Switch {
     resets: VecDeque<Header>,
     next_token: u32,
     next_port: u32,
-    /// No connection more can be had, so nobody is accepted until one has ended.
-    is_full: bool,
     data: Vec<u8>,
     room: Box<[u8]>,
 }
@@ -58,18 +55,16 @@ pub struct Switch {
 impl Switch {
     /// For the guest of this context. Clients come to `listener`; guests' connections go to sockets whose names begin with `path`.
     pub fn new(cid: u32, path: &Path, listener: UnixListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
         Ok(Self {
             cid: cid.into(),
             path: path.to_owned(),
-            listener,
+            entrance: Entrance::new(listener)?,
             connections: HashMap::new(),
             by_ports: HashMap::new(),
             turns: VecDeque::new(),
             resets: VecDeque::new(),
-            next_token: LISTENER,
+            next_token: RETRY,
             next_port: FIRST_PORT,
-            is_full: false,
             data: Vec::new(),
             room: vec![0; MOST_DATA].into_boxed_slice(),
         })
@@ -98,7 +93,7 @@ impl Switch {
     fn add(&mut self, connection: Connection, ports: Option<Ports>) -> u32 {
         loop {
             self.next_token = self.next_token.wrapping_add(1);
-            if self.next_token != LISTENER && !self.connections.contains_key(&self.next_token) {
+            if self.next_token > RETRY && !self.connections.contains_key(&self.next_token) {
                 break;
             }
         }
@@ -119,10 +114,7 @@ impl Switch {
             // It is closed right after: there is nothing that could go wrong with that.
             let _ = waits.remove(known.connection.socket());
         }
-        if std::mem::take(&mut self.is_full) {
-            // If that fails, nobody can be accepted any more, and all else goes on.
-            let _ = waits.add(&self.listener, EventSet::IN, LISTENER);
-        }
+        self.entrance.open(waits);
     }
 
     /// Ends a connection of which the guest knows.
@@ -154,22 +146,11 @@ impl Switch {
     /// Somebody has come.
     fn accept(&mut self, waits: &mut Waits) -> Result<(), Broken> {
         while self.connections.len() < MOST {
-            match self.listener.accept() {
-                Ok((socket, _)) => {
-                    socket.set_nonblocking(true)?;
-                    let token = self.add(Connection::accepted(socket), None);
-                    self.settle(token, waits)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The client has gone again.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // There are no descriptors left, unless it is for good.
-                Err(_) => break,
-            }
+            let Some(socket) = self.entrance.next(waits)? else { return Ok(()) };
+            let token = self.add(Connection::accepted(socket), None);
+            self.settle(token, waits)?;
         }
-        self.is_full = true;
-        Ok(waits.remove(&self.listener)?)
+        Ok(self.entrance.shut(waits)?)
     }
 
     /// A client has written of its first line.
@@ -353,7 +334,7 @@ impl Known {
 
 impl<M: Ram> Backend<M> for Switch {
     fn start(&mut self, _: u64, _: &mut [Ring<M>], waits: &mut Waits) -> Result<(), Broken> {
-        Ok(waits.add(&self.listener, EventSet::IN, LISTENER)?)
+        Ok(self.entrance.start(waits)?)
     }
 
     fn serve(
@@ -377,6 +358,9 @@ impl<M: Ram> Backend<M> for Switch {
         if token == LISTENER {
             return self.accept(waits);
         }
+        if token == RETRY {
+            return Ok(self.entrance.retry(waits)?);
+        }
         let Some(known) = self.connections.get_mut(&token) else { return Ok(()) };
         let done = match known.connection.state {
             State::Asking => self.hear_client(token),
@@ -394,6 +378,5 @@ impl<M: Ram> Backend<M> for Switch {
         self.by_ports.clear();
         self.turns.clear();
         self.resets.clear();
-        self.is_full = false;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Guest, Loop};
 use crate::debug::server::Server;
@@ -18,6 +18,8 @@ const POWER_OFF: Duration = Duration::from_secs(10);
 pub struct Grace {
     alarm: Alarm,
     next: Next,
+    /// When a guest that was asked to power off is stopped.
+    end: Option<Instant>,
 }
 
 /// What is due when the time has come.
@@ -31,7 +33,20 @@ enum Next {
 impl Grace {
     /// Nothing is due.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { alarm: Alarm::new()?, next: Next::Nothing })
+        Ok(Self { alarm: Alarm::new()?, next: Next::Nothing, end: None })
+    }
+
+    /// What is left of the time to power off, if the guest was asked to.
+    pub fn left(&self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Another guest runs: what the one before it has said of its panic is no reason to end this one.
+    pub fn forget_panic(&mut self) {
+        if matches!(self.next, Next::End(Outcome::Panicked)) {
+            self.alarm.stop();
+            self.next = Next::Nothing;
+        }
     }
 }
 
@@ -51,6 +66,7 @@ impl Loop {
             say(
                 "SIGTERM: asked the guest to power off; in 10 s, or by another signal, it is stopped",
             );
+            self.grace.end = Some(Instant::now() + POWER_OFF);
             self.grace.next = Next::Release(POWER_OFF.saturating_sub(PRESS));
             self.set(PRESS);
         } else {
@@ -62,7 +78,7 @@ impl Loop {
         let is_alone = matches!(self.parts.guest, Guest::Alone(..));
         let is_stopped = self.parts.guest.server().is_some_and(Server::is_stopped);
         let has_panicked = self.parts.console.output().has_panicked();
-        !has_panicked && (is_alone || !is_stopped)
+        !has_panicked && self.end.is_none() && (is_alone || !is_stopped)
     }
 
     /// Ends so, unless something else ends it before.

@@ -175,9 +175,9 @@ impl MutEventSubscriber for Subscriber {
         } else {
             state.serve();
         }
+        state.follow_debugger();
         self.update_stdin(&mut state, ops);
         self.update_client(&mut state, ops);
         self.update_listener(&mut state, ops);
-        state.update_timeout();
     }
 }
