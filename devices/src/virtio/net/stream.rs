@@ -13,13 +13,14 @@ use crate::virtio::unix;
 const PREFIX: usize = 4;
 /// Bytes read at once: some frames at a time, so that small ones cost less than a system call each.
 const CHUNK: usize = 128 << 10;
-/// Bytes held while the guest has no room. passt does not wait until its socket has room, which is for three of the longest frames: it drops
-/// what does not fit, and gives a connection up that lost too much. This is more than Linux has under way in one (`tcp_rmem`).
+/// Bytes held while the guest has no room. passt does not wait until its socket has room, it drops what does not fit. This is more than Linux
+/// has under way in one connection (`tcp_rmem`).
 const MOST: usize = 8 << 20;
 /// Bytes delivered before it is read again what came meanwhile.
 const READ_AGAIN: usize = 64 << 10;
-/// What passt takes unless told otherwise: a packet of IPv4 in whole words.
-const MTU: u16 = 65520;
+/// Half of what passt takes: a frame then goes through a Unix socket whole or not at all (Linux, unix_stream_sendmsg). Debian 12's passt
+/// loses its place in the stream when it finds a part of one (tap.c, tap_handler_passt).
+const MTU: u16 = 32 << 10;
 
 /// A connection to a program that has a network.
 pub struct Stream {
