@@ -117,6 +117,11 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
 
     assert_eq!(shell.run("busybox md5sum < /dev/vdd"), format!("{QCOW2_SUM}  -"));
 
+    // The entropy device, which every guest has.
+    assert_eq!(shell.run("cat /sys/class/misc/hw_random/rng_current"), "virtio_rng.0");
+    let [one, other] = [(); 2].map(|()| shell.run("head -c 4096 /dev/hwrng | busybox md5sum"));
+    assert!(one.len() == 35 && one != other, "{one} {other}");
+
     // minivmm runs as root, or as the user whose files the guest's root has.
     shell.run("mkdir /tmp/share; mount -t virtiofs share0 /tmp/share; touch /tmp/share/roots");
     let own = fs::metadata(shm.path()).unwrap().uid();

@@ -75,7 +75,7 @@ const PREFIX_BYTES: usize = 4;
 #[test]
 fn the_configuration_has_the_address_a_link_and_the_largest_packet() {
     let mut setting = Setting::new("configuration");
-    assert_eq!(setting.space(), [0x52, 0x54, 0, 1, 2, 3, 1, 0, 0, 0, 0xf0, 0xff]);
+    assert_eq!(setting.space(), [0x52, 0x54, 0, 1, 2, 3, 1, 0, 0, 0, 0, 0x80]);
 }
 
 #[test]
