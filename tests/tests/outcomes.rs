@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -200,6 +201,22 @@ fn a_signal_ends_the_wait_for_a_reader_that_does_not_read_as_it_ends_a_run() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_holds_up_the_console_and_not_the_end() {
+    let folder = Shm::new();
+    let report = folder.join("report.json");
+    let (_reader, writer) = full_pipe();
+    let log = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+
+    let more = ["--timeout", "1s", "--console-log", &log, "--report", &report];
+    let finished = Minivmm::start_bare("wait", &more).finish();
+
+    // It is shown when it is in the log.
+    assert_eq!((finished.status, finished.console.as_str()), (124, ""));
+    let told: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(told["outcome"], "timeout");
+}
+
+#[test]
 fn a_report_goes_where_links_and_pipes_lead() {
     let folder = Shm::new();
     let (link, pipe) = (folder.join("link"), folder.join("pipe"));
@@ -261,6 +278,24 @@ fn what_a_guest_has_left_unsaid_is_no_beginning_of_the_next_ones_first_line() {
     minivmm.send("done\n");
 
     assert_eq!(minivmm.finish().status, 0);
+}
+
+#[test]
+fn a_report_is_of_the_last_guest_also_if_that_has_not_said_anything() {
+    let folder = Shm::new();
+    let report = folder.join("report.json");
+    let (minivmm, mut rsp) = debugged(&["--report", &report]);
+    rsp.send("vCont;c");
+    minivmm.console.expect("ready\n");
+    rsp.interrupt();
+    rsp.told("reset");
+
+    minivmm.signal(Signal::SIGTERM);
+
+    assert_eq!(minivmm.finish().status, 143);
+    let told: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(told["console"], Value::Array(Vec::new()));
+    assert_eq!(told["times_ms"]["first_console_byte"], Value::Null);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod json;
 #[cfg(target_arch = "aarch64")]
 mod kvm;
 mod lines;
+mod log;
 #[cfg_attr(not(target_arch = "aarch64"), path = "machine_elsewhere.rs")]
 mod machine;
 mod memoir;

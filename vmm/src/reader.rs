@@ -1,19 +1,13 @@
-//! Who reads along with the console: the log, and the regular expressions that end a run.
-
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
+//! Who reads along with the console: the regular expressions that end a run, and the report.
 
 use crate::cli::{Ending, Pattern};
 use crate::exit::Outcome;
 use crate::lines::Lines;
 use crate::memoir::Memoir;
-use crate::message::say;
 
 /// Reads what is written to the console, right behind that.
 #[derive(Default)]
 pub struct Reader {
-    log: Option<File>,
     until: Option<Pattern>,
     fail_on: Option<Pattern>,
     lines: Lines,
@@ -26,27 +20,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// For a run that ends so; creates the log.
-    pub fn new(ending: &Ending) -> Result<Self, Outcome> {
-        let create = |path: &Path| {
-            File::create(path).map_err(|error| {
-                Outcome::Unusable(format!("--console-log {}: {error}", path.display()))
-            })
-        };
-        let log = ending.console_log.as_deref().map(create).transpose()?;
+    /// For a run that ends so.
+    pub fn new(ending: &Ending) -> Self {
         let (until, fail_on) = (ending.until.clone(), ending.fail_on.clone());
         let memoir = ending.report.is_some().then(Memoir::default);
-        Ok(Self { log, until, fail_on, memoir, ..Self::default() })
-    }
-
-    /// Keeps what is about to be shown.
-    pub fn keep(&mut self, bytes: &[u8]) {
-        if let Some(log) = &mut self.log
-            && let Err(error) = log.write_all(bytes)
-        {
-            say(format_args!("--console-log: {error}; it ends here"));
-            self.log = None;
-        }
+        Self { until, fail_on, memoir, ..Self::default() }
     }
 
     /// As [`Self::read`]; another guest has said what begins at `anew`. The lines of the one before it are not its own, nor is its life.
@@ -138,7 +116,7 @@ mod tests {
 
     fn reader(words: &[&str]) -> Reader {
         match cli::parse(&[&["--kernel", "Image"], words].concat()) {
-            Ok(Request::Run(config)) => Reader::new(&config.ending).unwrap(),
+            Ok(Request::Run(config)) => Reader::new(&config.ending),
             other => panic!("{other:?}"),
         }
     }

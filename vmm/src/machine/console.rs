@@ -18,6 +18,7 @@ use super::output::Output;
 use super::size::{self, Resizes};
 use super::terminal::{self, Terminal};
 use crate::cli;
+use crate::log::Log;
 use crate::message;
 use crate::reader::Reader;
 
@@ -107,7 +108,7 @@ impl Console {
     }
 
     /// Starts the output, and makes the terminal raw if there is one to type at.
-    pub fn start(self, uart: Uart) -> io::Result<RunningConsole> {
+    pub fn start(self, uart: Uart, log: Log) -> io::Result<RunningConsole> {
         let Line { output, room, port } = self.line;
         // Unbuffered: what is shown is what the guest has sent.
         let sink = match self.ends {
@@ -115,7 +116,7 @@ impl Console {
             Ends::Error => File::from(io::stderr().as_fd().try_clone_to_owned()?),
             Ends::Nothing => File::options().write(true).open("/dev/null")?,
         };
-        output.start(sink, uart.clone(), port.clone())?;
+        output.start(log, sink, uart.clone(), port.clone())?;
         let (stdin, terminal) = match self.ends {
             Ends::InputAndOutput => {
                 (File::from(io::stdin().as_fd().try_clone_to_owned()?), terminal::make_raw()?)

@@ -332,6 +332,8 @@ impl Loop {
         let mut facts = Facts { whereabouts, ..facts };
         if self.has_report {
             (facts.spoke, facts.memoir) = self.parts.console.output().story();
+            // On a busy host a guest may have spoken before we noted that it began.
+            facts.began = facts.began.map(|began| facts.spoke.map_or(began, |it| began.min(it)));
             if facts.memoir.version.is_none() {
                 let image = link.image..link.image.saturating_add(link.size);
                 facts.version = report::banner(memory, &image);

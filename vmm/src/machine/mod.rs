@@ -55,6 +55,7 @@ use crate::debug::transport::{Listener, Stdio, Transport};
 use crate::exit::Outcome;
 use crate::kvm::control::Order;
 use crate::kvm::error::Error;
+use crate::log::Log;
 use crate::message::say;
 use crate::reader::Reader;
 
@@ -83,7 +84,7 @@ pub fn run(config: &Config) -> Outcome {
 fn assemble(config: &Config, parent: Option<OwnedFd>) -> Result<(Outcome, Facts), Outcome> {
     let files = Files::open(config)?;
     // While signals end it: the log may be a pipe that nobody reads yet. And before there are sockets to remove.
-    let reader = Reader::new(&config.ending)?;
+    let log = Log::create(config.ending.console_log.as_deref())?;
     let resources = Resources::open(config)?;
     let cmdline = command_line(&with_devices(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
@@ -97,7 +98,7 @@ fn assemble(config: &Config, parent: Option<OwnedFd>) -> Result<(Outcome, Facts)
         (_, Some(GdbAddress::Stdio)) => Ends::Error,
         _ => Ends::InputAndOutput,
     };
-    let console = Console::new(config.console, ends, reader);
+    let console = Console::new(config.console, ends, Reader::new(&config.ending));
     let console = console.map_err(|error| host("console", &error))?;
     let bell = resources.ports.as_ref().map(Ports::bell);
     let stops = EventFd::new(EFD_NONBLOCK).map_err(|error| host("eventfd", &error))?;
@@ -120,8 +121,9 @@ fn assemble(config: &Config, parent: Option<OwnedFd>) -> Result<(Outcome, Facts)
         say(format_args!("KASLR is on: --kaslr-seed {:#x} repeats it", assembly.kaslr_seed()?));
     }
 
-    let start_console =
-        |console: Console| console.start(assembly.uart()).map_err(|error| host("console", &error));
+    let start_console = |console: Console| {
+        console.start(assembly.uart(), log).map_err(|error| host("console", &error))
+    };
     let stops = assembly.stops();
     let button = assembly.button();
     let names: Names = Rc::new(RefCell::new(kernel::names(&files)));

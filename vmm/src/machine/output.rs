@@ -16,6 +16,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::Uart;
 use crate::exit::Outcome;
 use crate::lines::Lines;
+use crate::log::Log;
 use crate::memoir::Memoir;
 use crate::reader::Reader;
 
@@ -45,6 +46,9 @@ struct State {
     /// Where in the queue another guest begins.
     anew: Option<usize>,
     is_writing: bool,
+    /// Guests that have begun anew, and how many of them the reader knows of.
+    guests: u32,
+    known: u32,
     /// A device holds bytes back until there is room.
     is_full: bool,
     /// The UART is asked for bytes, instead of waiting for them.
@@ -61,6 +65,8 @@ struct Batch {
     bytes: Vec<u8>,
     /// Where in it another guest begins.
     anew: Option<usize>,
+    /// Up to which of [`State::guests`] it goes.
+    guests: u32,
     was_full: bool,
 }
 
@@ -99,16 +105,17 @@ impl Output {
         }))
     }
 
-    /// Starts the thread that writes to `sink`.
+    /// Starts the thread that writes to the log and to `sink`.
     pub fn start(
         self: &Arc<Self>,
+        log: Log,
         sink: impl Write + AsFd + Send + 'static,
         uart: Uart,
         port: Option<Arc<Terminal>>,
     ) -> io::Result<()> {
         let output = self.clone();
         let thread = thread::Builder::new().name("console".to_owned());
-        thread.spawn(move || output.write_all(sink, &uart, port.as_deref()))?;
+        thread.spawn(move || output.write_all(log, sink, &uart, port.as_deref()))?;
         Ok(())
     }
 
@@ -153,6 +160,7 @@ impl Output {
     pub fn begin_anew(&self) {
         let mut state = self.lock();
         state.anew = Some(state.queue.len());
+        state.guests = state.guests.wrapping_add(1);
         state.began = None;
         state.lines = Lines::default();
         state.panic = Panic::None;
@@ -199,10 +207,14 @@ impl Output {
         reader.verdict()
     }
 
-    /// When the first byte came, and what was said until now.
+    /// When the guest's first byte came, and what it has said until now.
     pub fn story(&self) -> (Option<Instant>, Memoir) {
-        let began = self.lock().began;
-        (began, self.reader().memoir())
+        let (began, is_news) = {
+            let state = self.lock();
+            (state.began, state.known != state.guests)
+        };
+        let memoir = if is_news { Memoir::default() } else { self.reader().memoir() };
+        (began, memoir)
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
@@ -222,19 +234,25 @@ impl Output {
         let _ = self.news.write(1);
     }
 
-    fn write_all(&self, mut sink: impl Write + AsFd, uart: &Uart, port: Option<&Terminal>) {
+    fn write_all(
+        &self,
+        mut log: Log,
+        mut sink: impl Write + AsFd,
+        uart: &Uart,
+        port: Option<&Terminal>,
+    ) {
         let mut is_open = true;
         loop {
             self.wait_for_output();
             if self.wait_for_line() {
                 uart.lock().unwrap_or_else(PoisonError::into_inner).tick();
             }
-            let Batch { bytes, anew, was_full } = self.next_batch();
+            let Batch { bytes, anew, guests, was_full } = self.next_batch();
             if bytes.is_empty() {
                 // A tick in which nothing came.
                 continue;
             }
-            self.reader().keep(&bytes);
+            log.keep(&bytes);
             if is_open && let Err(error) = write_blocking(&mut sink, &bytes) {
                 is_open = false;
                 self.announce(&mut self.lock(), News::Closed(error.kind()));
@@ -248,7 +266,10 @@ impl Output {
                     port.transmit_ready();
                 }
             }
-            self.lock().is_writing = false;
+            let mut state = self.lock();
+            state.is_writing = false;
+            state.known = guests;
+            drop(state);
             self.changed.notify_all();
         }
     }
@@ -283,6 +304,7 @@ impl Output {
         state.is_writing = !state.queue.is_empty();
         Batch {
             anew: if state.is_writing { state.anew.take() } else { None },
+            guests: state.guests,
             bytes: std::mem::take(&mut state.queue),
             was_full: std::mem::take(&mut state.is_full),
         }

@@ -56,10 +56,12 @@ pub fn channels(ports: &Ports) -> Result<Virtio, Outcome> {
         .map(|(name, listener)| Socket::new(name, listener.try_clone_unix()?))
         .collect::<std::io::Result<Vec<_>>>()
         .map_err(|error| host("--port", &error))?;
+    let front = Box::new(ChannelsFace::new(sockets.len()));
+    let channels = Channels::new(sockets, ports.bell.clone());
     Ok(Virtio {
         name: "virtio-serial",
-        front: Box::new(ChannelsFace::new(sockets.len())),
-        backend: Box::new(Channels::new(sockets, ports.bell.clone())),
+        front,
+        backend: Box::new(channels.map_err(|error| host("--port", &error))?),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress};
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::corrupt;
 
@@ -21,8 +21,20 @@ pub(super) fn zlib(bytes: &[u8], cluster: usize) -> io::Result<Vec<u8>> {
 
 /// One frame (RFC 8878), as QEMU writes them.
 pub(super) fn zstd(bytes: &[u8], cluster: usize) -> io::Result<Vec<u8>> {
+    let (mut source, mut decoder) = (bytes, FrameDecoder::new());
+    decoder.init(&mut source).map_err(io::Error::other)?;
+    // Until it is over the decoder hands out nothing but what is further back than the window, and that may be said to be larger than all memory.
+    // Behind the last byte there may be an empty block.
+    for bytes in [cluster, 1] {
+        if !decoder.is_finished() {
+            let most = BlockDecodingStrategy::UptoBytes(bytes);
+            decoder.decode_blocks(&mut source, most).map_err(io::Error::other)?;
+        }
+    }
+    if !decoder.is_finished() || decoder.can_collect() > cluster {
+        return Err(corrupt("a compressed cluster is too long"));
+    }
     let mut inflated = vec![0; cluster];
-    let decoder = StreamingDecoder::new(bytes);
-    decoder.map_err(io::Error::other)?.read_exact(&mut inflated)?;
+    decoder.read_exact(&mut inflated)?;
     Ok(inflated)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use vm_memory::VolatileSlice;
 
+use super::inflate;
 use crate::disk::{Disk, Unusable};
 
 const SECTORS: u64 = 64;
@@ -190,4 +191,28 @@ fn no_image_does_harm() {
         }
     }
     assert!(opened > 500, "{opened} of them could be opened");
+}
+
+#[test]
+fn a_zstd_cluster_takes_no_more_memory_than_a_cluster_whatever_its_window() {
+    const CLUSTER: usize = 64 << 10;
+    /// A block of one byte repeated (RFC 8878, 3.1.1.2).
+    fn block(len: usize, is_last: bool) -> [u8; 4] {
+        ((u32::from(is_last) | 1 << 1 | (len as u32) << 3) | 7 << 24).to_le_bytes()
+    }
+    // The window is 2 TiB, the largest but 7/8 of one.
+    let head = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xf8];
+    let frame = |blocks: &[[u8; 4]]| [&head[..], blocks.as_flattened()].concat();
+
+    let whole = inflate::zstd(&frame(&[block(CLUSTER, false), block(0, true)]), CLUSTER);
+    let short = inflate::zstd(&frame(&[block(CLUSTER - 1, true)]), CLUSTER);
+    let long = inflate::zstd(&frame(&[block(CLUSTER + 1, true)]), CLUSTER);
+    // 128 GiB, if they were taken.
+    let endless = inflate::zstd(&frame(&vec![block(128 << 10, false); 1 << 20]), CLUSTER);
+
+    assert!(whole.unwrap() == vec![7; CLUSTER]);
+    assert!(short.is_err());
+    for error in [long, endless].map(Result::unwrap_err) {
+        assert_eq!(error.to_string(), "corrupt qcow2 image: a compressed cluster is too long");
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use vmm_sys_util::epoll::EventSet;
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::bell::Bell;
 use super::control::{HEADER, Port, Word};
@@ -22,8 +24,12 @@ const F_MULTIPORT: u64 = 1 << 1;
 const TO_DRIVER: usize = 2;
 const FROM_DRIVER: usize = 3;
 
-/// Token of the bell; two of each port from 1 on follow, of its listener and its client.
+/// Tokens of the bell and the timer; two of each port from 1 on follow, of its listener and its client.
 const BELL: u32 = 0;
+const RETRY: u32 = 1;
+
+/// How soon a client comes in for whom there was no descriptor.
+const RETRY_TIME: Duration = Duration::from_millis(100);
 
 /// What a driver sees beside its queues.
 pub struct Face {
@@ -66,6 +72,8 @@ pub struct Channels {
     list: Vec<Channel>,
     /// The driver has begun.
     is_ready: bool,
+    /// Others may have taken all descriptors, and nobody tells when they give one back.
+    retry: TimerFd,
 }
 
 /// A port.
@@ -75,18 +83,22 @@ struct Channel {
     pump: Pump,
     /// All that the guest has sent has been taken.
     is_collected: bool,
+    /// Nobody comes in before the timer has gone off.
+    is_shut: bool,
 }
 
 impl Channels {
     /// Ports with these sockets, in this order. What is left in their queues is waited for by `bell`.
-    pub fn new(sockets: Vec<Socket>, bell: Arc<Bell>) -> Self {
+    pub fn new(sockets: Vec<Socket>, bell: Arc<Bell>) -> io::Result<Self> {
         let channel = |socket| Channel {
             socket,
             port: Port::default(),
             pump: Pump::new(),
             is_collected: true,
+            is_shut: false,
         };
-        Self { bell, list: sockets.into_iter().map(channel).collect(), is_ready: false }
+        let list = sockets.into_iter().map(channel).collect();
+        Ok(Self { bell, list, is_ready: false, retry: TimerFd::new()? })
     }
 
     /// Takes what the driver says.
@@ -171,8 +183,9 @@ impl Channels {
         }
         // What was told may be what a listener has waited for.
         for (index, channel) in self.list.iter_mut().enumerate() {
-            let is_free =
+            let is_unused =
                 channel.port.is_ready && !channel.port.is_told_open && !channel.socket.is_open();
+            let is_free = is_unused && !channel.is_shut;
             channel.socket.listen(is_free, tokens(index).0, waits)?;
         }
         if self.list.iter().all(|channel| channel.is_collected) {
@@ -244,7 +257,8 @@ fn tokens(index: usize) -> (u32, u32) {
 
 impl<M: Ram> Backend<M> for Channels {
     fn start(&mut self, _: u64, _: &mut [Ring<M>], waits: &mut Waits) -> Result<(), Broken> {
-        self.bell.set_running(true);
+        self.bell.begin();
+        waits.add(&self.retry, EventSet::IN, RETRY)?;
         Ok(waits.add(&*self.bell, EventSet::IN, BELL)?)
     }
 
@@ -275,9 +289,17 @@ impl<M: Ram> Backend<M> for Channels {
             self.bell.hear();
             return self.work(None, rings, waits);
         }
+        if token == RETRY {
+            self.retry.wait().map_err(io::Error::from)?;
+            self.list.iter_mut().for_each(|channel| channel.is_shut = false);
+            return self.work(None, rings, waits);
+        }
         let index = usize::try_from(token / 2).map_err(io::Error::other)? - 1;
         if let Some(channel) = self.list.get_mut(index).filter(|_| token.is_multiple_of(2)) {
-            channel.socket.accept()?;
+            channel.is_shut = channel.socket.accept().is_err();
+            if channel.is_shut {
+                self.retry.reset(RETRY_TIME, None).map_err(io::Error::from)?;
+            }
         }
         self.work(Some(index), rings, waits)
     }
@@ -288,7 +310,8 @@ impl<M: Ram> Backend<M> for Channels {
             channel.port = Port::default();
             channel.pump.reset();
             channel.socket.forget_waits();
+            channel.is_shut = false;
         }
-        self.bell.set_running(false);
+        self.bell.end();
     }
 }

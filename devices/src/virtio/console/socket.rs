@@ -1,14 +1,12 @@
 //! A named port's end in the host: a Unix socket that one client after the other connects to.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vmm_sys_util::epoll::EventSet;
 
 use super::pump::End;
-use crate::virtio::{Broken, Waits};
+use crate::virtio::{Waits, unix};
 
 /// A port's name, and where its clients come.
 pub struct Socket {
@@ -53,8 +51,8 @@ impl Socket {
         self.client.is_some()
     }
 
-    /// The next client, if there is one.
-    pub(super) fn accept(&mut self) -> Result<(), Broken> {
+    /// The next client, if there is one. An error if one cannot come in now, for want of a descriptor.
+    pub(super) fn accept(&mut self) -> io::Result<()> {
         if self.is_open() {
             return Ok(());
         }
@@ -69,8 +67,7 @@ impl Socket {
                 io::ErrorKind::WouldBlock
                 | io::ErrorKind::Interrupted
                 | io::ErrorKind::ConnectionAborted => Ok(()),
-                // To try again and again would not help.
-                _ => Err(Broken(format!("port {}: {error}", self.name))),
+                _ => Err(error),
             },
         }
     }
@@ -132,13 +129,7 @@ impl Client {
 
     /// One that has only ended what it sends may wait for an answer.
     fn is_over(&self) -> bool {
-        self.has_ended && (self.is_deaf || self.has_hung_up())
-    }
-
-    fn has_hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::empty())];
-        let found = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0);
-        found && fds.iter().any(|fd| fd.any() == Some(true))
+        self.has_ended && (self.is_deaf || unix::has_hung_up(&self.stream))
     }
 
     pub(super) fn watch(

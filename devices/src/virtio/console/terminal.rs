@@ -237,7 +237,7 @@ impl End for Port {
 impl<M: Ram> Backend<M> for Console {
     fn start(&mut self, features: u64, _: &mut [Ring<M>], waits: &mut Waits) -> Result<(), Broken> {
         self.wants_size = features & F_SIZE != 0;
-        self.port.terminal.bell.set_running(true);
+        self.port.terminal.bell.begin();
         Ok(waits.add(&self.port.terminal.bell, EventSet::IN, BELL)?)
     }
 
@@ -260,6 +260,6 @@ impl<M: Ram> Backend<M> for Console {
     fn reset(&mut self) {
         self.pump.reset();
         (self.is_size_told, self.port.has_spoken) = (false, false);
-        self.port.terminal.bell.set_running(false);
+        self.port.terminal.bell.end();
     }
 }

@@ -58,6 +58,9 @@ pub trait Wire: Send {
     /// What is waited for.
     fn fd(&self) -> RawFd;
 
+    /// Whether nobody is at its other end any more.
+    fn has_hung_up(&self) -> bool;
+
     /// Takes a packet, and returns how many bytes of `packet` it fills. `WouldBlock` if there is none; with another error it is
     /// torn.
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize>;

@@ -13,9 +13,11 @@ use crate::virtio::unix;
 const PREFIX: usize = 4;
 /// Bytes read at once: some frames at a time, so that small ones cost less than a system call each.
 const CHUNK: usize = 128 << 10;
-/// Bytes held while the guest has no room. passt does not wait until its socket has room, it drops what does not fit. This is more than Linux
-/// has under way in one connection (`tcp_rmem`).
+/// Bytes held while the guest has no room. passt does not wait until its socket has room, it drops what does not fit, and it is seconds before it
+/// sends that again. A Linux guest lets a connection have 6 MiB under way (`tcp_rmem`, to 6.15).
 const MOST: usize = 8 << 20;
+/// Bytes of memory kept when nothing is held any more.
+const SPARE: usize = 1 << 20;
 /// Bytes delivered before it is read again what came meanwhile.
 const READ_AGAIN: usize = 64 << 10;
 /// Half of what passt takes: a frame then goes through a Unix socket whole or not at all (Linux, unix_stream_sendmsg). Debian 12's passt
@@ -75,6 +77,9 @@ impl Stream {
     /// Reads more, behind what is held. False if that is as much as may be.
     fn fill(&mut self) -> io::Result<bool> {
         let held = self.end - self.start;
+        if held == 0 && self.input.len() > SPARE {
+            (self.input, self.start, self.end) = (Vec::new(), 0, 0);
+        }
         if held >= MOST {
             return Ok(false);
         }
@@ -168,7 +173,7 @@ impl Wire for Stream {
     }
 
     fn begin(&mut self, _: u64) -> io::Result<()> {
-        if self.is_torn {
+        if self.is_torn || self.has_hung_up() {
             *self = Self::connect(&self.path)?;
         }
         Ok(())
@@ -176,6 +181,10 @@ impl Wire for Stream {
 
     fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    fn has_hung_up(&self) -> bool {
+        unix::has_hung_up(&self.socket)
     }
 
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {

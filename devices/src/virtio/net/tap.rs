@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::Wire;
+use crate::virtio::unix;
 
 /// The driver leaves checksums to the device, and takes packets whose checksums are left to it.
 const F_CSUM: u64 = 1 << 0;
@@ -53,6 +54,10 @@ impl Wire for Tap {
 
     fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    fn has_hung_up(&self) -> bool {
+        unix::has_hung_up(&self.file)
     }
 
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {

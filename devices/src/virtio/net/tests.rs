@@ -145,6 +145,8 @@ fn a_wire_that_takes_no_more_has_the_guest_wait_and_loses_nothing() {
 fn a_wire_that_is_torn_or_talks_nonsense_takes_the_link_down_until_it_is_there_again() {
     for (name, nonsense) in [("end", &b""[..]), ("nonsense", &u32::MAX.to_be_bytes())] {
         let mut setting = Setting::new(name).begin(0);
+        // A wire that is torn before the first driver comes is another matter.
+        setting.driver.ask(TRANSMIT, &[&[0; HEADER], b"early"], &[]);
         setting.wire.write_all(nonsense).unwrap();
         setting.wire.shutdown(std::net::Shutdown::Both).unwrap();
 
@@ -165,6 +167,30 @@ fn a_wire_that_is_torn_or_talks_nonsense_takes_the_link_down_until_it_is_there_a
         assert!(torn.ends_with("; the guest's link is down until it is there again"), "{torn}");
         assert_eq!(mended, "it is there again");
     }
+}
+
+#[test]
+fn a_wire_whose_frames_wait_is_torn_only_when_its_other_end_is_gone() {
+    let setting = &mut Setting::new("held").begin(0);
+    // More than is held.
+    let frame = framed(&vec![3; 60_000]);
+    for _ in 0..141 {
+        setting.wire.write_all(&frame).unwrap();
+    }
+    // Of the same socket, and no reason to tear it.
+    setting.driver.ask(TRANSMIT, &[&[0; HEADER], b"frame"], &[]);
+    assert_eq!(read_frame(&mut setting.wire), b"frame");
+    assert!(setting.reports.lock().unwrap().is_empty());
+
+    setting.wire.shutdown(std::net::Shutdown::Both).unwrap();
+
+    setting.wire = setting.listener.accept().unwrap().0;
+    setting.wire.write_all(&framed(b"again")).unwrap();
+    // What was held came by the other one.
+    let (_, bytes) = setting.driver.ask(RECEIVE, &[], &[0xffff]);
+    assert_eq!(bytes.len(), HEADER + 60_000);
+    let (_, bytes) = setting.driver.ask(RECEIVE, &[], &[0xffff]);
+    assert_eq!(&bytes[HEADER..], b"again");
 }
 
 #[test]
@@ -197,6 +223,9 @@ impl Wire for Told {
     fn fd(&self) -> RawFd {
         std::os::fd::AsRawFd::as_raw_fd(&self.1)
     }
+    fn has_hung_up(&self) -> bool {
+        false
+    }
     fn receive(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(ErrorKind::WouldBlock.into())
     }
@@ -222,7 +251,7 @@ fn a_wire_learns_which_of_its_features_the_driver_has() {
 
 #[test]
 fn requests_that_make_no_sense_are_taken_and_nothing_comes_of_them() {
-    let Setting { driver, wire, .. } = &mut Setting::new("nonsense").begin(0);
+    let Setting { driver, wire, .. } = &mut Setting::new("senseless").begin(0);
 
     // Less than a header, a header alone, and room where a frame should be.
     assert_eq!(driver.ask(TRANSMIT, &[b"short"], &[]).0, 0);

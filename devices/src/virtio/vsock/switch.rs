@@ -21,7 +21,7 @@ const MOST_RESETS: usize = 256;
 /// Bytes of data in one packet. Linux takes 64 KiB and gives buffers of 4.
 const MOST_DATA: usize = 64 << 10;
 
-/// Ports of the host's that its clients have, from here on: what the guest may listen on is below.
+/// Ports that the host's clients have, from here on. Linux's services are below.
 const FIRST_PORT: u32 = 1 << 30;
 
 /// What a connection is found by: the host's port and the guest's.

@@ -45,7 +45,7 @@ impl Setting {
             Socket::new(name, listener).unwrap()
         };
         let bell = Arc::new(Bell::new().unwrap());
-        let channels = Channels::new(vec![socket("a"), socket("b")], bell.clone());
+        let channels = Channels::new(vec![socket("a"), socket("b")], bell.clone()).unwrap();
         let driver = Driver::new(ChannelsFace::new(2), channels);
         Self { driver, bell, folder, told: Vec::new() }
     }
