@@ -26,6 +26,7 @@ pub mod shm;
 )]
 pub mod stage1;
 pub mod transcript;
+pub mod user;
 
 use std::env;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use physical::Physical;
 pub use rsp::Rsp;
 pub use shell::Shell;
 pub use shm::Shm;
+pub use user::User;
 
 fn folder(variable: &str) -> PathBuf {
     let folder = env::var_os(variable);
