@@ -13,6 +13,7 @@ pub mod lldb;
 pub mod minivmm;
 pub mod pages;
 pub mod physical;
+pub mod report;
 pub mod rsp;
 pub mod shell;
 pub mod shm;
@@ -67,6 +68,11 @@ pub fn generic() -> String {
         Ok(generic) if version == "6.12" => generic,
         _ => version,
     }
+}
+
+/// Whether Debian's generic kernel, which has 16K pages, runs on this CPU.
+pub fn has_16k() -> bool {
+    env::var_os("MINIVMM_TEST_GENERIC").is_some()
 }
 
 /// What `uname -r` says in a guest with the kernel of this version.
