@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::env::temp_dir;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, id};
 use std::thread;
@@ -202,10 +204,17 @@ fn a_guest_ends_with_its_parent_and_leaves_no_socket_behind() {
 #[test]
 fn a_guest_that_ignores_sighup_outlives_its_parent() {
     let socket = temp_dir().join(format!("minivmm-many-{}.sock", id()));
-    let (shell, guest) = shell("trap '' HUP;", socket.to_str().unwrap());
+    let (mut shell, guest) = shell("trap '' HUP;", socket.to_str().unwrap());
 
     shell.signal(Signal::SIGKILL);
-    shell.stderr.expect("\n");
+    // Its children have by then what they get at a parent's death (Linux, exit_notify).
+    shell.wait();
+    let mut debugger = UnixStream::connect(&socket).unwrap();
+    debugger.set_read_timeout(Some(PATIENCE)).unwrap();
+    debugger.write_all(b"$?#3f").unwrap();
+    let mut reply = [0; 5];
+    debugger.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"+$T02");
     kill(guest, Signal::SIGTERM).unwrap();
 
     let finished = shell.finish();
