@@ -107,7 +107,7 @@ pub fn skip(why: &str) {
 }
 
 /// Whether this debugger is missing where one has only what the user has installed: not in the
-/// emulated host, for which `scripts/setup clients` brings them all.
+/// emulated host, for which `scripts/setup debuggers` brings them all.
 pub fn lacks(program: &str) -> bool {
     let is_native = env::var("MINIVMM_TEST_HOST").is_ok_and(|host| host == "native");
     let path = env::var_os("PATH").unwrap_or_default();
