@@ -13,6 +13,7 @@ pub mod lldb;
 pub mod minivmm;
 pub mod pages;
 pub mod physical;
+pub mod report;
 pub mod rsp;
 pub mod shell;
 pub mod shm;
@@ -26,6 +27,7 @@ pub mod shm;
 )]
 pub mod stage1;
 pub mod transcript;
+pub mod user;
 
 use std::env;
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ pub use physical::Physical;
 pub use rsp::Rsp;
 pub use shell::Shell;
 pub use shm::Shm;
+pub use user::User;
 
 fn folder(variable: &str) -> PathBuf {
     let folder = env::var_os(variable);
@@ -65,6 +68,11 @@ pub fn generic() -> String {
         Ok(generic) if version == "6.12" => generic,
         _ => version,
     }
+}
+
+/// Whether Debian's generic kernel, which has 16K pages, runs on this CPU.
+pub fn has_16k() -> bool {
+    env::var_os("MINIVMM_TEST_GENERIC").is_some()
 }
 
 /// What `uname -r` says in a guest with the kernel of this version.
@@ -99,7 +107,7 @@ pub fn skip(why: &str) {
 }
 
 /// Whether this debugger is missing where one has only what the user has installed: not in the
-/// emulated host, for which `scripts/setup clients` brings them all.
+/// emulated host, for which `scripts/setup debuggers` brings them all.
 pub fn lacks(program: &str) -> bool {
     let is_native = env::var("MINIVMM_TEST_HOST").is_ok_and(|host| host == "native");
     let path = env::var_os("PATH").unwrap_or_default();

@@ -180,6 +180,11 @@ impl Minivmm {
         self.child.id().try_into().expect("a process id")
     }
 
+    /// Waits for the end of the process alone: what it has started may have its output open.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("wait");
+    }
+
     /// Waits for the end. Panics with what there is if it does not come.
     pub fn finish(mut self) -> Finished {
         // The transcripts end when minivmm closes its ends.

@@ -198,6 +198,18 @@ impl Rsp {
         little_endian(&self.ask(&format!("p{number:x}")))
     }
 
+    /// target.xml, all of it.
+    pub fn description(&mut self) -> String {
+        let mut xml = String::new();
+        loop {
+            let part = self.ask(&format!("qXfer:features:read:target.xml:{:x},4000", xml.len()));
+            xml += &part[1..];
+            if part.starts_with('l') {
+                return xml;
+            }
+        }
+    }
+
     /// Writes a 64-bit register of the selected thread.
     pub fn set_register(&mut self, number: u32, value: u64) {
         self.order(&format!("P{number:x}={}", to_hex(&value.to_le_bytes())));
@@ -217,6 +229,14 @@ impl Rsp {
     pub fn write(&mut self, addr: u64, bytes: &[u8]) {
         self.order(&format!("M{addr:x},{:x}:{}", bytes.len(), to_hex(bytes)));
     }
+}
+
+/// The number of a register in target.xml.
+pub fn number(xml: &str, name: &str) -> u32 {
+    let mut registers = xml.match_indices("<reg name=\"");
+    let is_it =
+        |(at, prefix): (usize, &str)| xml[at + prefix.len()..].starts_with(&format!("{name}\""));
+    registers.position(is_it).unwrap_or_else(|| panic!("no {name}")) as u32
 }
 
 /// Expands run lengths (RSP manual, Overview).

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tests::rsp::number;
 use tests::shell::INIT;
-use tests::{Minivmm, Shell, guest, initramfs, kernel, scratch};
+use tests::{Minivmm, Rsp, Shell, guest, initramfs, kernel, scratch};
 
 /// A static program for 32-bit Arm that writes a line: an ELF file of one segment, header and all.
 fn program_for_32_bits() -> PathBuf {
@@ -41,6 +42,7 @@ fn linux_lacks_what_is_off_and_runs_32_bit_programs() {
     let image = guest(&format!("Image-{kernel}"));
     let cmdline = format!("console=ttyAMA0 quiet panic=-1 -- {INIT}");
     let paths = [&image, &initrd].map(|path| path.to_str().unwrap());
+    let port = Minivmm::free_port();
     let minivmm = Minivmm::start([
         "--kernel",
         paths[0],
@@ -50,6 +52,9 @@ fn linux_lacks_what_is_off_and_runs_32_bit_programs() {
         &cmdline,
         "--cpu-features",
         "sve=off,pauth=off,pmu=off",
+        "--gdb",
+        &port.to_string(),
+        "--gdb-nowait",
     ]);
     let mut shell = Shell::on(minivmm);
 
@@ -62,8 +67,13 @@ fn linux_lacks_what_is_off_and_runs_32_bit_programs() {
     }
     assert!(features.contains(" asimd"), "{features}");
     assert!(!log.contains("armv8_pmuv3"), "{log}");
-    // ID_AA64PFR0_EL1.EL0. Linux has 32-bit programs with 4K pages only.
-    if log.contains("detected: 32-bit EL0 Support") && !kernel.contains("16k") {
+    // ID_AA64PFR0_EL1.EL0: AArch64 alone, or AArch32 too. Linux has 32-bit programs with 4K pages only.
+    let mut rsp = Rsp::connect(port);
+    let id = number(&rsp.description(), "ID_AA64PFR0_EL1");
+    let levels = rsp.register(id) & 0xf;
+    rsp.order("D");
+    assert!(matches!(levels, 1 | 2), "{levels}");
+    if levels == 2 && !kernel.contains("16k") {
         assert_eq!(shell.run("a32"), "32 bits");
     }
     assert_eq!(shell.finish("poweroff -f").status, 0);

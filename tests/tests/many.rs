@@ -3,22 +3,20 @@
 use std::collections::BTreeSet;
 use std::env::temp_dir;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, id};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use tests::pages::Xorshift;
 use tests::transcript::{PATIENCE, Transcript};
-use tests::{Minivmm, Rsp, Shm, bare_guest, guest, scratch, skip};
-
-/// A user who owns nothing.
-const NOBODY: u32 = 65534;
+use tests::user::NOBODY;
+use tests::{Minivmm, Rsp, Shm, User, bare_guest, guest, scratch, skip};
 
 /// What a guest may take beside its kernel, in KiB: huge pages of RAM that it and its device tree lie in but in part, and what the VMM needs, the
 /// program aside, which all share.
@@ -32,21 +30,16 @@ const MANY: usize = 32;
 
 #[test]
 fn many_kernels_start_side_by_side_without_root_and_end_with_their_parent() {
-    if !is_root() {
+    if !geteuid().is_root() {
         return skip("is not root, who can become nobody");
     }
-    // Whoever may use it, as Debian's group kvm.
-    fs::set_permissions("/dev/kvm", Permissions::from_mode(0o666)).unwrap();
-    let home = Shm::new();
-    chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let image = home.join("Image");
-    fs::copy(guest("Image-6.12"), &image).unwrap();
+    let user = User::new(NOBODY);
+    let home = user.home();
+    let [minivmm, image] = [Minivmm::binary(), guest("Image-6.12")].map(|file| user.lend(file));
     // Its guests' consoles apart from each other.
     let names: Vec<String> =
         (0..MANY).map(|number| home.join(&format!("console{number}"))).collect();
-    let mut fifos = Command::new("mkfifo");
-    fifos.args(&names).uid(NOBODY).gid(NOBODY);
-    assert!(fifos.status().unwrap().success());
+    assert!(user.command("mkfifo").args(&names).status().unwrap().success());
     let content = entries(home.path());
     let script = r#"
         minivmm=$1 image=$2; shift 2
@@ -55,9 +48,9 @@ fn many_kernels_start_side_by_side_without_root_and_end_with_their_parent() {
             echo "pid $!"
         done
         wait"#;
-    let mut parent = Command::new("sh");
-    parent.args(["-c", script, "sh"]).arg(Minivmm::binary()).arg(&image).args(&names);
-    parent.current_dir(home.path()).env("TMPDIR", home.path()).uid(NOBODY).gid(NOBODY);
+    let mut parent = user.command("sh");
+    parent.args(["-c", script, "sh", &minivmm, &image]).args(&names);
+    parent.env("TMPDIR", home.path());
 
     let parent = Minivmm::spawn(parent.stdin(Stdio::null()));
 
@@ -91,10 +84,6 @@ fn many_kernels_start_side_by_side_without_root_and_end_with_their_parent() {
     let ends = said.matches("minivmm: stopped with the process that started it\n").count();
     assert_eq!(ends, MANY, "{said}");
     assert_eq!(entries(home.path()), content);
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// The names in a folder.
@@ -133,7 +122,7 @@ impl Drop for Merging {
 #[test]
 fn guests_share_the_pages_of_their_kernel_where_the_host_merges_pages() {
     const GUESTS: usize = 4;
-    if !is_root() || !Path::new(KSM).exists() {
+    if !geteuid().is_root() || !Path::new(KSM).exists() {
         return skip("lets nobody here have pages merged");
     }
     let folder = Shm::new();
@@ -215,10 +204,17 @@ fn a_guest_ends_with_its_parent_and_leaves_no_socket_behind() {
 #[test]
 fn a_guest_that_ignores_sighup_outlives_its_parent() {
     let socket = temp_dir().join(format!("minivmm-many-{}.sock", id()));
-    let (shell, guest) = shell("trap '' HUP;", socket.to_str().unwrap());
+    let (mut shell, guest) = shell("trap '' HUP;", socket.to_str().unwrap());
 
     shell.signal(Signal::SIGKILL);
-    shell.stderr.expect("\n");
+    // Its children have by then what they get at a parent's death (Linux, exit_notify).
+    shell.wait();
+    let mut debugger = UnixStream::connect(&socket).unwrap();
+    debugger.set_read_timeout(Some(PATIENCE)).unwrap();
+    debugger.write_all(b"$?#3f").unwrap();
+    let mut reply = [0; 5];
+    debugger.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"+$T02");
     kill(guest, Signal::SIGTERM).unwrap();
 
     let finished = shell.finish();

@@ -1,50 +1,26 @@
 //! The network of a Linux guest: by passt without any privileges, and by a TAP interface of the user's.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use tests::initramfs::{RDINIT, with_modules};
 use tests::pages::{self, difference};
 use tests::shell::INIT;
-use tests::{Minivmm, Rsp, Shell, Shm, bare_guest, guest, kernel, lacks, skip};
+use tests::user::NOBODY;
+use tests::{Minivmm, Rsp, Shell, Shm, User, bare_guest, guest, kernel, lacks, skip};
 
-/// A user who owns nothing.
-const NOBODY: u32 = 65534;
-
-/// A command that runs as nobody where that can be had, which is where root runs this.
-fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new(program);
-    if nix::unistd::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY).current_dir("/");
-    }
-    command
-}
-
-/// Lets nobody use the host's devices, as a host's groups do, and write into the folder.
-fn prepare(shm: &Shm) {
-    if nix::unistd::geteuid().is_root() {
-        for device in ["/dev/kvm", "/dev/net/tun"] {
-            fs::set_permissions(device, Permissions::from_mode(0o666)).unwrap();
-        }
-        chown(shm.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-}
-
-/// A shell in a guest whose network has no address yet.
-fn boot(more: &[&str]) -> Shell {
+/// A shell in a user's guest whose network has no address yet.
+fn boot(user: &User, more: &[&str]) -> Shell {
     let connection = bare_guest("connection").with_extension("");
-    let initrd = with_modules(&kernel(), &[("connection", &connection)]);
-    let image = guest(&format!("Image-{}", kernel()));
+    let initrd = user.lend(with_modules(&kernel(), &[("connection", &connection)]));
+    let image = user.lend(guest(&format!("Image-{}", kernel())));
     let cmdline = format!("console=ttyAMA0 quiet panic=-1 {RDINIT} -- {INIT}");
-    let mut command = unprivileged(Minivmm::binary());
-    command.arg("--kernel").arg(image).arg("--initrd").arg(initrd);
-    command.args(["--cmdline", &cmdline]).args(more);
+    let mut command = user.minivmm();
+    command.args(["--kernel", &image, "--initrd", &initrd, "--cmdline", &cmdline]).args(more);
     let mut shell = Shell::on(Minivmm::spawn(command.stdin(Stdio::piped())));
     name_programs(&mut shell);
     shell
@@ -101,10 +77,11 @@ fn greet(shell: &mut Shell, port: u16) {
     assert_eq!(shell.run("cat /heard"), "from the host");
 }
 
-/// A running passt.
-fn passt(shm: &Shm, port: u16) -> Minivmm {
-    let mut command = unprivileged("passt");
-    command.args(["--foreground", "--socket", &shm.join("passt"), "-t", &port.to_string()]);
+/// A user's running passt.
+fn passt(user: &User, port: u16) -> Minivmm {
+    let (socket, port) = (user.home().join("passt"), port.to_string());
+    let mut command = user.command("passt");
+    command.args(["--foreground", "--socket", &socket, "-t", &port]);
     let passt = Minivmm::spawn(command.stdin(Stdio::null()));
     passt.stderr.expect("You can now start qemu");
     passt
@@ -115,18 +92,16 @@ fn linux_has_a_network_by_passt_without_root() {
     if lacks("passt") {
         return skip("there is no passt on the PATH");
     }
-    let shm = Shm::new();
-    prepare(&shm);
+    let user = User::new(NOBODY);
+    let shm = user.home();
     let [forwarded, gdb] = [(); 2].map(|()| Minivmm::free_port());
-    let first = passt(&shm, forwarded);
+    let first = passt(&user, forwarded);
     let [net, vsock] = [format!("passt={}", shm.join("passt")), shm.join("vsock")];
     let served = UnixListener::bind(format!("{vsock}_5000")).unwrap();
-    if nix::unistd::geteuid().is_root() {
-        chown(format!("{vsock}_5000"), Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let vsock = format!("cid=42,path={vsock}");
-    let mut shell =
-        boot(&["--net", &net, "--vsock", &vsock, "--gdb", &gdb.to_string(), "--gdb-nowait"]);
+    user.own(format!("{vsock}_5000"));
+    let (vsock, port) = (format!("cid=42,path={vsock}"), gdb.to_string());
+    let devices = ["--net", &net, "--vsock", &vsock, "--gdb", &port, "--gdb-nowait"];
+    let mut shell = boot(&user, &devices);
 
     configure(&mut shell);
     assert_eq!(
@@ -140,7 +115,7 @@ fn linux_has_a_network_by_passt_without_root() {
     shell.minivmm.stderr.expect("; the guest's link is down until it is there again\n");
     assert_eq!(shell.run("cat /sys/class/net/eth0/carrier"), "0");
     fs::remove_file(shm.join("passt")).unwrap();
-    let _second = passt(&shm, forwarded);
+    let _second = passt(&user, forwarded);
     shell.minivmm.stderr.expect(": it is there again\n");
     assert_eq!(shell.run("cat /sys/class/net/eth0/carrier"), "1");
     greet(&mut shell, forwarded);
@@ -201,15 +176,14 @@ fn linux_has_a_network_by_a_tap_interface_of_the_users() {
     if !nix::unistd::geteuid().is_root() {
         return skip("is not root, who can make TAP interfaces");
     }
-    let shm = Shm::new();
-    prepare(&shm);
+    let user = User::new(NOBODY);
     let tap = Tap::new("10.77.0.1/24");
-    let mut shell = boot(&["--net", &format!("tap={},mac=02:00:00:00:12:34", tap.0)]);
+    let mut shell = boot(&user, &["--net", &format!("tap={},mac=02:00:00:00:12:34", tap.0)]);
 
     assert_eq!(shell.run("cat /sys/class/net/eth0/address"), "02:00:00:00:12:34");
     shell.run("ifconfig eth0 10.77.0.2 netmask 255.255.255.0");
     assert!(shell.run("ping -c 1 10.77.0.1").contains(" 0% packet loss"));
-    copy(&mut shell, &shm, "10.77.0.1", |out, back| {
+    copy(&mut shell, user.home(), "10.77.0.1", |out, back| {
         format!("$to 10.77.0.1 {out} <&- | $to 10.77.0.1 {back}")
     });
     // Segments longer than a frame, both ways.
@@ -229,8 +203,9 @@ fn linux_has_a_network_by_a_tap_interface_of_the_users() {
             "No such device (os error 19), expected an interface that is there (ip tuntap add NAME mode tap user $USER)",
         ),
     ] {
-        let mut command = unprivileged(Minivmm::binary());
-        command.arg("--kernel").arg(bare_guest("poweroff")).args(["--net", &format!("tap={name}")]);
+        let (kernel, net) = (user.lend(bare_guest("poweroff")), format!("tap={name}"));
+        let mut command = user.minivmm();
+        command.args(["--kernel", &kernel, "--net", &net]);
         let vm = Minivmm::spawn(command.stdin(Stdio::null())).finish();
         assert_eq!((vm.status, vm.stderr), (2, format!("minivmm: --net tap={name}: {why}\n")));
     }

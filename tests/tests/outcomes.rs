@@ -7,13 +7,14 @@ use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tests::shm::Shm;
-use tests::{Minivmm, Rsp, bare_guest, scratch};
+use tests::transcript::PATIENCE;
+use tests::{Minivmm, Rsp, Shm, bare_guest, scratch};
 
 /// A guest that repeats what it is told.
 fn parrot(flags: &[&str]) -> Minivmm {
@@ -188,7 +189,12 @@ fn a_signal_ends_the_wait_for_a_reader_that_does_not_read_as_it_ends_a_run() {
             fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "last words\n")
         })
     };
+    let deadline = Instant::now() + PATIENCE;
     while !waits() {
+        if child.try_wait().unwrap().is_some() || Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("minivmm does not wait for its reader");
+        }
         thread::yield_now();
     }
 

@@ -1,7 +1,7 @@
 //! Registers beyond the general ones, on a guest that knows what is in them, with and without SVE.
 
 use tests::gdb::Version;
-use tests::rsp::to_hex;
+use tests::rsp::{number, to_hex};
 use tests::{Gdb, Lldb, Minivmm, Rsp, bare_guest, bare_symbol, lacks, lldb, skip};
 
 /// The guest behind its `filled`, where its registers have what is to be found in them.
@@ -14,32 +14,12 @@ fn filled(port: u16) -> (Minivmm, Rsp) {
     (minivmm, rsp)
 }
 
-/// target.xml, all of it.
-fn description(rsp: &mut Rsp) -> String {
-    let mut xml = String::new();
-    loop {
-        let part = rsp.ask(&format!("qXfer:features:read:target.xml:{:x},4000", xml.len()));
-        xml += &part[1..];
-        if part.starts_with('l') {
-            return xml;
-        }
-    }
-}
-
-/// The number of a register in target.xml.
-fn number(xml: &str, name: &str) -> usize {
-    let mut registers = xml.match_indices("<reg name=\"");
-    let is_it =
-        |(at, prefix): (usize, &str)| xml[at + prefix.len()..].starts_with(&format!("{name}\""));
-    registers.position(is_it).unwrap_or_else(|| panic!("no {name}"))
-}
-
 #[test]
 fn the_description_has_what_the_vcpu_has_and_g_the_first_of_it() {
     let (_minivmm, mut rsp) = filled(Minivmm::free_port());
     let vector = rsp.register(1) as usize;
 
-    let xml = description(&mut rsp);
+    let xml = rsp.description();
 
     let has = |feature: &str| xml.contains(&format!("<feature name=\"{feature}\">"));
     assert_eq!(has("org.gnu.gdb.aarch64.sve"), vector > 0);
@@ -62,11 +42,11 @@ fn the_description_has_what_the_vcpu_has_and_g_the_first_of_it() {
 #[test]
 fn what_kvm_takes_is_written_and_the_rest_refused_with_nothing_changed() {
     let (_minivmm, mut rsp) = filled(Minivmm::free_port());
-    let xml = description(&mut rsp);
+    let xml = rsp.description();
     let write = |rsp: &mut Rsp, name: &str, value: u64| {
         rsp.ask(&format!("P{:x}={}", number(&xml, name), to_hex(&value.to_le_bytes())))
     };
-    let read = |rsp: &mut Rsp, name: &str| rsp.register(number(&xml, name) as u32);
+    let read = |rsp: &mut Rsp, name: &str| rsp.register(number(&xml, name));
 
     for (name, value) in [
         ("VBAR_EL1", 0xffff_8000_1234_5800),
@@ -101,12 +81,12 @@ fn what_kvm_takes_is_written_and_the_rest_refused_with_nothing_changed() {
 #[test]
 fn masks_and_vector_length_follow_from_others() {
     let (_minivmm, mut rsp) = filled(Minivmm::free_port());
-    let xml = description(&mut rsp);
+    let xml = rsp.description();
     if !xml.contains("pauth_v2") {
         return skip("this host's vCPUs have no pointer authentication");
     }
     let masks = ["pauth_dmask", "pauth_cmask", "pauth_dmask_high", "pauth_cmask_high"]
-        .map(|name| number(&xml, name) as u32);
+        .map(|name| number(&xml, name));
     assert_eq!(masks.map(|number| rsp.register(number)), [0; 4], "nothing is signed yet");
 
     // T0SZ 16, T1SZ 25, TBI0, TBI1 and TBID1.
