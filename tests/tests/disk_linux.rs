@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::sys::signal::Signal;
 use tests::initramfs::{RDINIT, with_modules};
+use tests::minivmm::QUICK;
 use tests::pages::{self, COPIED, Xorshift, difference};
 use tests::shell::INIT;
 use tests::{Minivmm, Shell, Shm, bare_guest, generic, guest};
@@ -74,7 +75,7 @@ fn linux_has_its_root_on_a_disk_and_what_it_was_told_is_durable_survives_a_kill(
         "--initrd",
         initrd.to_str().unwrap(),
         "--cmdline",
-        &format!("console=ttyAMA0 quiet panic=-1 {RDINIT} {newroot} -- {INIT}"),
+        &format!("{QUICK} console=ttyAMA0 quiet panic=-1 {RDINIT} {newroot} -- {INIT}"),
         "--disk",
         &root,
         "--disk",

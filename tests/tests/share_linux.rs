@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
 use tests::initramfs::{RDINIT, with_modules};
+use tests::minivmm::QUICK;
 use tests::pages::{self, difference};
 use tests::shell::INIT;
 use tests::{Minivmm, Shell, User, generic, guest};
@@ -38,7 +39,7 @@ fn linux_has_its_root_on_a_share_of_a_user_without_privileges() {
     }
     let initrd = user.lend(with_modules(&generic(), &[]));
     let newroot = "newroot=root newtype=virtiofs";
-    let cmdline = format!("console=ttyAMA0 quiet panic=-1 {RDINIT} {newroot} -- {INIT}");
+    let cmdline = format!("{QUICK} console=ttyAMA0 quiet panic=-1 {RDINIT} {newroot} -- {INIT}");
     let image = user.lend(guest(&format!("Image-{}", generic())));
     let (root, seen_read_only) = (format!("{root},tag=root"), format!("{seen},ro"));
     let arguments = [

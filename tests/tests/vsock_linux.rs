@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use tests::initramfs::{RDINIT, with_modules};
+use tests::minivmm::QUICK;
 use tests::pages::{self, difference};
 use tests::shell::INIT;
 use tests::{Minivmm, Shell, Shm, bare_guest, guest, kernel};
@@ -20,7 +21,7 @@ fn boot(shm: &Shm) -> Shell {
         "--initrd",
         initrd.to_str().unwrap(),
         "--cmdline",
-        &format!("console=ttyAMA0 quiet panic=-1 {RDINIT} -- {INIT}"),
+        &format!("{QUICK} console=ttyAMA0 quiet panic=-1 {RDINIT} -- {INIT}"),
         "--vsock",
         &format!("cid=42,path={}", shm.join("vsock")),
     ]))
