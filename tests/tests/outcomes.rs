@@ -142,6 +142,24 @@ fn a_console_log_that_cannot_be_is_named() {
 }
 
 #[test]
+fn a_console_log_is_the_last_runs_that_was_one() {
+    let folder = Shm::new();
+    let log = folder.join("console.log");
+    fs::write(&log, "of the run before\n").unwrap();
+    let run = |more: &[&str]| {
+        let flags = [&["--console-log", &log], more].concat();
+        let status = Minivmm::start_bare("poweroff", &flags).finish().status;
+        (status, fs::read_to_string(&log).unwrap())
+    };
+
+    let refused = run(&["--disk", "/nonexistent/disk"]);
+    let ran = run(&[]);
+
+    assert_eq!(refused, (2, "of the run before\n".to_owned()));
+    assert_eq!(ran, (0, "powering off\n".to_owned()));
+}
+
+#[test]
 fn the_line_that_ends_it_may_make_its_reader_leave() {
     let script = "\"$@\" | grep -m1 -q ^00000010; exit ${PIPESTATUS[0]}";
     let mut command = Command::new("bash");

@@ -1,7 +1,7 @@
 //! `--console-log`: all of the console's output, as it came.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::exit::Outcome;
@@ -12,14 +12,22 @@ use crate::message::say;
 pub struct Log(Option<File>);
 
 impl Log {
-    /// Creates the file, if there is to be one.
-    pub fn create(path: Option<&Path>) -> Result<Self, Outcome> {
-        let create = |path: &Path| {
-            File::create(path).map_err(|error| {
+    /// Opens or creates the file, if there is to be one. What it has stays until [`Self::begin`]: the run may yet be refused.
+    pub fn open(path: Option<&Path>) -> Result<Self, Outcome> {
+        let open = |path: &Path| {
+            File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
                 Outcome::Unusable(format!("--console-log {}: {error}", path.display()))
             })
         };
-        path.map(create).transpose().map(Self)
+        path.map(open).transpose().map(Self)
+    }
+
+    /// Empties the file. Where it is none, a pipe or a device, there is nothing to empty.
+    pub fn begin(&self) -> io::Result<()> {
+        match &self.0 {
+            Some(file) if file.metadata()?.is_file() => file.set_len(0),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps what is about to be shown. Where the file is a pipe, this lasts as long as its reader likes.

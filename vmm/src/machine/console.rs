@@ -109,6 +109,7 @@ impl Console {
 
     /// Starts the output, and makes the terminal raw if there is one to type at.
     pub fn start(self, uart: Uart, log: Log) -> io::Result<RunningConsole> {
+        log.begin()?;
         let Line { output, room, port } = self.line;
         // Unbuffered: what is shown is what the guest has sent.
         let sink = match self.ends {

@@ -84,7 +84,7 @@ pub fn run(config: &Config) -> Outcome {
 fn assemble(config: &Config, parent: Option<OwnedFd>) -> Result<(Outcome, Facts), Outcome> {
     let files = Files::open(config)?;
     // While signals end it: the log may be a pipe that nobody reads yet. And before there are sockets to remove.
-    let log = Log::create(config.ending.console_log.as_deref())?;
+    let log = Log::open(config.ending.console_log.as_deref())?;
     let resources = Resources::open(config)?;
     let cmdline = command_line(&with_devices(config), config.gdb.is_some())
         .map_err(|error| Outcome::Unusable(format!("--cmdline: {}", chain(&error))))?;
