@@ -133,9 +133,9 @@ fn gdb_16_sees_through_signed_addresses_of_linux_and_reads_a_process() {
     assert!(said.contains(" in kthread (") && said.contains(" in ret_from_fork ("), "{said}");
     let said = gdb.run("finish");
     assert!(said.contains("Run till exit from #0 "), "{said}");
-    // The caller, which is inlined into worker_thread in one of two places.
+    // The caller, which is inlined into worker_thread, in one of two places, and into rescuer_thread.
     let place = gdb.place();
-    let callers = ["worker_thread ", "process_scheduled_works "];
+    let callers = ["worker_thread ", "process_scheduled_works ", "rescuer_thread "];
     assert!(callers.iter().any(|caller| place.starts_with(caller)), "{place}: {said}");
 
     gdb.begin("continue");
