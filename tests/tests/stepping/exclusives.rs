@@ -135,6 +135,9 @@ fn a_breakpoint_on_the_load_is_lifted_for_the_region() {
         last = Some(stop.pc());
     }
 
+    // Nor is it sure that the last store succeeded.
+    let load = bare.address("spin_load_el1h");
+    bare.rsp.order(&format!("z0,{load:x},4"));
     assert_eq!(bare.finish().console, Bare::free_run("step_exclusive", &[]));
 }
 
